@@ -1,0 +1,1 @@
+"""Postgres: connecting, the embedded server, the trading tables."""

@@ -1,0 +1,245 @@
+"""One read-only door to Postgres.
+
+A `Database` holds no connection while nobody reads: the last reader to leave closes the pool's idle
+connections, so that a hundred kernels do not hold a hundred of the server's slots. Work that reads
+several times wraps itself in `session()` and shares them. Every read runs in a read-only
+transaction under a statement timeout, set by SQL (a pooler refuses start-up options).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import sqlalchemy as sa
+from psycopg2 import errorcodes
+from sqlalchemy.pool import QueuePool
+
+from alphapulse_nb.db import copy
+from alphapulse_nb.errors import (
+    DatabaseError,
+    DatabaseUnavailable,
+    InputError,
+    PermissionDenied,
+    QueryTimeout,
+    SchemaError,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from psycopg2.extensions import connection as RawConnection  # noqa: N812
+
+    from alphapulse_nb.db.embedded import EmbeddedPostgres
+
+_RETRY_FOR_A_SLOT = 2.0
+"""Seconds for which a full server ("too many clients") is asked again."""
+
+
+class Database:
+    """A Postgres database, for reading.
+
+    Use `connect()` to make one; close it, or use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        url: sa.URL,
+        *,
+        statement_timeout: float = 10.0,
+        embedded: EmbeddedPostgres | None = None,
+    ) -> None:
+        self.url = url
+        self.statement_timeout = statement_timeout
+        self.embedded = embedded
+        self.engine = sa.create_engine(
+            url,
+            poolclass=QueuePool,
+            pool_size=2,
+            max_overflow=4,
+            pool_timeout=statement_timeout,
+            connect_args={"connect_timeout": 5, "application_name": "alphapulse-nb"},
+        )
+        self._labels = copy.Labels()
+        self._readers = 0
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"Database({self.where})"
+
+    @property
+    def where(self) -> str:
+        """Where the database is, without user or password."""
+        if self.embedded is not None:
+            return "embedded"
+        host = self.url.host or self.url.query.get("host") or "local socket"
+        return f"{host}:{self.url.port or 5432}/{self.url.database or ''}"
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections and give up the embedded server's lease, if there is one."""
+        self.engine.dispose()
+        if self.embedded is not None:
+            self.embedded.stop()
+
+    @contextmanager
+    def session(self) -> Iterator[Database]:
+        """Keep connections open between the reads inside, in this and other threads."""
+        with self._lock:
+            self._readers += 1
+        try:
+            yield self
+        finally:
+            with self._lock:
+                self._readers -= 1
+                if self._readers == 0:
+                    self.engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[RawConnection]:
+        """A psycopg2 connection in a read-only transaction under the statement timeout.
+
+        Raises `DatabaseUnavailable`, `SchemaError`, `PermissionDenied`, `QueryTimeout` or
+        `DatabaseError`, whichever tells the caller what to do next.
+        """
+        with self.session():
+            try:
+                pooled = self._checkout()
+            except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
+                raise self._named(error) from None
+            raw: RawConnection = pooled.dbapi_connection  # type: ignore[assignment]
+            try:
+                with raw.cursor() as cursor:
+                    cursor.execute(
+                        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+                        f"SET LOCAL statement_timeout = {int(self.statement_timeout * 1000)};"
+                        "SET LOCAL timezone = 'UTC'"
+                    )
+                yield raw
+            except psycopg2.Error as error:
+                if raw.closed:
+                    pooled.invalidate()
+                raise self._named(error) from None
+            finally:
+                pooled.close()
+
+    def read(self, query: sa.Select[Any]) -> pd.DataFrame:
+        """The rows of a SQLAlchemy Core select as a frame.
+
+        Values and dtypes are those of `pandas.read_sql`, with every timestamp column
+        `datetime64[us, UTC]`. The fast binary path is taken where the columns allow it.
+        Raises what `transaction` raises.
+        """
+        if self.embedded is None:
+            with self.transaction() as raw:
+                return copy.read_frame(raw, query, self._labels)
+        try:
+            with self.transaction() as raw:
+                return copy.read_frame(raw, query, self._labels)
+        except DatabaseUnavailable:
+            self.embedded.ensure_running()
+            self.engine.dispose()
+            with self.transaction() as raw:
+                return copy.read_frame(raw, query, self._labels)
+
+    def scalar(self, query: sa.Select[Any] | sa.TextClause) -> Any:
+        """The first column of the first row, or None."""
+        with self.transaction() as raw, raw.cursor() as cursor:
+            cursor.execute(copy.statement(raw, query))
+            row = cursor.fetchone()
+            return None if row is None else row[0]
+
+    def _checkout(self) -> sa.PoolProxiedConnection:
+        """A pooled connection; waits a moment when the server has no free slot."""
+        deadline = time.monotonic() + _RETRY_FOR_A_SLOT
+        while True:
+            try:
+                return self.engine.raw_connection()
+            except (sa.exc.OperationalError, psycopg2.OperationalError) as error:
+                full = "too many clients" in str(error) or "remaining connection slots" in str(error)
+                if not full or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def _named(self, error: Exception) -> DatabaseError:
+        """The error of our own tree that tells what to do about a driver's error."""
+        original = getattr(error, "orig", None) or error
+        code = getattr(original, "pgcode", None)
+        detail = _first_line(original)
+        if code == errorcodes.UNDEFINED_TABLE:
+            return SchemaError(f"{detail}. `alphapulse db check` lists what is missing.")
+        if code == errorcodes.UNDEFINED_COLUMN:
+            return SchemaError(f"{detail}. `alphapulse db check` lists what is missing.")
+        if code == errorcodes.INSUFFICIENT_PRIVILEGE:
+            return PermissionDenied(f"{detail}. Grant SELECT on it to the database user.")
+        if code == errorcodes.QUERY_CANCELED:
+            return QueryTimeout(
+                f"The query ran longer than {self.statement_timeout:g} s. Choose a shorter range, "
+                "or add the index that `alphapulse db check` names."
+            )
+        connection_lost = isinstance(
+            original, psycopg2.OperationalError | psycopg2.InterfaceError | sa.exc.TimeoutError
+        )
+        if connection_lost or (code or "").startswith(("08", "57P")):
+            return DatabaseUnavailable(
+                f"The database ({self.where}) cannot be reached. It is asked again at each refresh."
+            )
+        return DatabaseError(f"The database refused the query: {detail}.")
+
+
+def connect(
+    url: str | sa.URL | None = None,
+    *,
+    statement_timeout: float = 10.0,
+    data_dir: Path | None = None,
+) -> Database:
+    """Open the database at `url`, or the embedded Postgres when there is no `url`.
+
+    Connects lazily, except that the embedded server is started (or joined) at once.
+
+    Parameters
+    ----------
+    url: a Postgres URL (`postgresql://user:password@host:5432/name`).
+    statement_timeout: seconds after which the server cancels a query.
+    data_dir: where the embedded database keeps its files (only without `url`).
+
+    Raises `InputError` for a URL that is not Postgres, `EmbeddedError` when no server starts.
+    """
+    if url is None:
+        from alphapulse_nb.db import embedded
+
+        server = embedded.start(data_dir)
+        return Database(
+            sa.make_url(server.url), statement_timeout=statement_timeout, embedded=server
+        )
+    return Database(parse_url(url), statement_timeout=statement_timeout)
+
+
+def parse_url(url: str | sa.URL) -> sa.URL:
+    """A SQLAlchemy URL for the psycopg2 driver; `InputError` when it is not a Postgres URL."""
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise InputError(
+            "the database URL cannot be read; expected postgresql://user:password@host:5432/name"
+        ) from None
+    if parsed.drivername not in {"postgresql", "postgres", "postgresql+psycopg2"}:
+        raise InputError(
+            f"the database URL starts with {parsed.drivername!r}; expected postgresql://"
+        )
+    return parsed.set(drivername="postgresql+psycopg2")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__).removeprefix("ERROR:").strip().rstrip(".")
