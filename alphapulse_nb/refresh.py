@@ -1,0 +1,228 @@
+"""The clock of a kernel's charts: jobs run in worker threads at a fixed rate.
+
+A tick that comes while a job still runs is skipped for that job: never two of one in flight. A new
+turn (another symbol or range) discards what older turns bring. A browser holds a lease of 150 s, as
+a hidden tab's timers run about once a minute; without it nothing runs, so that a kernel whose pages
+are gone goes idle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+LEASE: Final = 150.0
+"""Seconds that a browser's last sign of life keeps the refreshes going."""
+
+_WORKERS: Final = 2
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Job:
+    """Something to load again and again.
+
+    `load` runs in a worker thread; `done` takes what it returns and `failed` what it raises, both
+    on the scheduler's loop.
+    """
+
+    name: str
+    load: Callable[[], Any]
+    done: Callable[[Any], None]
+    failed: Callable[[Exception], None]
+    flight: int = field(default=-1, init=False, repr=False)
+    """The turn that is in flight, or -1."""
+
+
+class Refresher:
+    """Runs jobs every `interval` seconds on the running asyncio loop.
+
+    Parameters
+    ----------
+    interval: seconds between ticks.
+    around: entered while any job of a tick runs, to share connections.
+    after: called on the loop when all jobs of a tick have ended.
+    monotonic: the clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        interval: float = 10.0,
+        *,
+        around: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        after: Callable[[], None] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.interval = interval
+        self.paused = False
+        self.turn = 0
+        self.ticks = 0
+        self._around = around
+        self._after = after
+        self._monotonic = monotonic
+        self._jobs: list[Job] = []
+        self._leased_until = monotonic() + LEASE
+        self._due = monotonic()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake: asyncio.Event | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    def add(self, job: Job) -> None:
+        """Take in a job; it runs from the next tick on."""
+        self._jobs.append(job)
+
+    @property
+    def active(self) -> bool:
+        """Whether ticks happen: not paused, and some browser has shown itself lately."""
+        return not self.paused and self._monotonic() < self._leased_until
+
+    def start(self) -> bool:
+        """Begin on the running loop. False where there is none (a plain script): call `run_once`."""
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        self._wake = asyncio.Event()
+        self._task = self._loop.create_task(self._run(), name="alphapulse-refresh")
+        return True
+
+    def stop(self) -> None:
+        """End the ticks. Loads in flight end by themselves; nobody takes their result."""
+        self.turn += 1
+        if self._task is not None and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def renew(self) -> None:
+        """A browser is there. Safe from any thread."""
+        lapsed = self._monotonic() >= self._leased_until
+        self._leased_until = self._monotonic() + LEASE
+        if lapsed:
+            self.nudge()
+
+    def nudge(self) -> None:
+        """Tick now, even when paused. Safe from any thread."""
+        self._due = self._monotonic()
+        self._signal(forced=True)
+
+    def next_turn(self) -> int:
+        """Discard all that is in flight and tick now for a new choice. Safe from any thread."""
+        self.turn += 1
+        self.nudge()
+        return self.turn
+
+    def set_interval(self, seconds: float) -> None:
+        """Change the rate; the next tick comes that long from now."""
+        self.interval = seconds
+        self._due = self._monotonic() + seconds
+        self._signal()
+
+    def set_paused(self, paused: bool) -> None:
+        """Stop or resume the ticks; resuming ticks at once."""
+        self.paused = paused
+        if not paused:
+            self.nudge()
+
+    def run_once(self) -> None:
+        """Run every job in this thread and wait: for scripts, tests and the first cell."""
+        with self._around():
+            for job in self._jobs:
+                try:
+                    result = job.load()
+                except Exception as error:  # noqa: BLE001 - shown in the job's own panel
+                    _report(job, error)
+                    job.failed(error)
+                else:
+                    job.done(result)
+        self.ticks += 1
+        self._after()
+
+    _forced = False
+
+    def _signal(self, *, forced: bool = False) -> None:
+        self._forced = self._forced or forced
+        if self._loop is not None and self._wake is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def _run(self) -> None:
+        if self._wake is None:
+            return
+        while True:
+            if self._forced or (self.active and self._monotonic() >= self._due):
+                self._forced = False
+                self._due += self.interval
+                if self._due <= self._monotonic():
+                    self._due = self._monotonic() + self.interval
+                self._begin(await self._tick())
+            delay = self._due - self._monotonic() if self.active else None
+            self._wake.clear()
+            if self._forced:
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), delay)
+
+    async def _tick(self) -> list[Job]:
+        """The jobs to start now: those of which none of this turn is in flight."""
+        return [job for job in self._jobs if job.flight != self.turn]
+
+    def _begin(self, jobs: list[Job]) -> None:
+        task = asyncio.ensure_future(self._refresh(jobs, self.turn))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _refresh(self, jobs: list[Job], turn: int) -> None:
+        with self._around():
+            await asyncio.gather(*(self._load(job, turn) for job in jobs))
+        if turn == self.turn:
+            self.ticks += 1
+            self._after()
+
+    async def _load(self, job: Job, turn: int) -> None:
+        job.flight = turn
+        try:
+            result = await asyncio.wrap_future(_submit(self._guarded(job, turn)))
+        except Exception as error:  # noqa: BLE001 - shown in the job's own panel
+            if turn == self.turn:
+                _report(job, error)
+                job.failed(error)
+        else:
+            if turn == self.turn and result is not _OUTDATED:
+                job.done(result)
+        finally:
+            if job.flight == turn:
+                job.flight = -1
+
+    def _guarded(self, job: Job, turn: int) -> Callable[[], Any]:
+        """The job's load, skipped when its turn has passed before a worker was free."""
+        return lambda: job.load() if turn == self.turn else _OUTDATED
+
+
+_OUTDATED: Final = object()
+_pool_guard = threading.Lock()
+_pools: list[ThreadPoolExecutor] = []
+
+
+def _submit(call: Callable[[], Any]) -> Future[Any]:
+    """Hand a call to the kernel's workers, made at the first use (and so after a fork)."""
+    with _pool_guard:
+        if not _pools:
+            _pools.append(ThreadPoolExecutor(_WORKERS, thread_name_prefix="alphapulse"))
+        return _pools[0].submit(call)
+
+
+def _report(job: Job, error: Exception) -> None:
+    log.warning("%s could not be refreshed: %s: %s", job.name, type(error).__name__, error)
+
+
+def iterate(refresher: Refresher) -> Iterator[str]:
+    """The names of the jobs, in order."""
+    return (job.name for job in refresher._jobs)

@@ -1,0 +1,1 @@
+"""The web server: Voila with our pages, routes and template."""
