@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from alphapulse_nb import charts, metrics, queries
     from alphapulse_nb.catalog import ChartSpec, chart
-    from alphapulse_nb.dashboard import Dashboard, connect
+    from alphapulse_nb.dashboard import Dashboard, connect, live_chart
     from alphapulse_nb.queries import Window
     from alphapulse_nb.widgets.live_chart import LiveChart
 
@@ -20,6 +20,7 @@ __all__ = [
     "chart",
     "charts",
     "connect",
+    "live_chart",
     "metrics",
     "queries",
 ]
@@ -31,6 +32,7 @@ _HOMES = {
     "Window": "queries",
     "chart": "catalog",
     "connect": "dashboard",
+    "live_chart": "dashboard",
 }
 
 

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
-from typing import Any
-from urllib.parse import parse_qs
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import ipywidgets
 import plotly.graph_objects as go
 import sqlalchemy as sa
 
-from alphapulse_nb import catalog
+from alphapulse_nb import catalog, queries
 from alphapulse_nb import settings as settings_module
 from alphapulse_nb.catalog import ChartSpec
+from alphapulse_nb.charts import View
+from alphapulse_nb.charts.headline import Card, headline
 from alphapulse_nb.db import connection
 from alphapulse_nb.db.connection import Database
+from alphapulse_nb.errors import AlphaPulseError, DatabaseUnavailable, InputError
 from alphapulse_nb.queries import DEFAULT_RANGE, RANGES, Window
+from alphapulse_nb.queries.breaches import breaches
 from alphapulse_nb.refresh import Job, Refresher
 from alphapulse_nb.settings import Settings
+from alphapulse_nb.widgets.alerts import Alert, Alerts
+from alphapulse_nb.widgets.cards import Cards
+from alphapulse_nb.widgets.controls import Controls
 from alphapulse_nb.widgets.live_chart import LiveChart, Shown
+
+_SYMBOLS_EVERY: Final = 60.0
+"""Seconds between looks at which symbols there are."""
 
 
 def connect(url: str | sa.URL | None = None, settings: Settings | None = None) -> Database:
-    """The database of the settings, or the one at `url`.
+    """The database at `url`, or else the one that the settings name.
 
     With no database settings this starts (or joins) the embedded Postgres. Raises `SettingsError`,
     `InputError` or `EmbeddedError`.
@@ -37,39 +51,308 @@ def connect(url: str | sa.URL | None = None, settings: Settings | None = None) -
     )
 
 
+def live_chart(
+    name: str,
+    db: Database,
+    symbol: str = "",
+    span: str = DEFAULT_RANGE,
+    *,
+    every: float = 10.0,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> LiveChart:
+    """A registered chart as a widget that stays live.
+
+    `span` is a name in `queries.RANGES`; `every` is in seconds. Raises `InputError` for an unknown
+    chart or range.
+    """
+    spec = catalog.chart(name)
+    Window.last(span, clock())
+
+    def load() -> go.Figure:
+        return spec.figure(db, symbol, Window.last(span, clock()))
+
+    load.__name__ = spec.title
+    chart = LiveChart(load, spec.title, every=every, fresh_for=spec.fresh_for)
+    chart.about(Shown(symbol if spec.by_symbol else "", Window.last(span, clock()).label))
+    return chart
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the viewer looks at. `turn` counts the choices."""
+
+    symbol: str
+    span: str
+    turn: int = 0
+
+
 class Dashboard:
-    def __init__(self, db: Database | None = None, *, settings: Settings | None = None) -> None:
+    """Every chart of the catalog with controls, headline cards and alerts.
+
+    Parameters
+    ----------
+    db: where the data is; by default what the settings say.
+    symbol, span: the first view; by default what the page's address asks for, else the first
+        symbol and the last 24 h.
+    settings: read from the environment by default.
+
+    Display it as the last value of a cell. In a kernel it refreshes by itself; in a plain script
+    call `refresh()`.
+    """
+
+    def __init__(
+        self,
+        db: Database | None = None,
+        *,
+        symbol: str | None = None,
+        span: str | None = None,
+        settings: Settings | None = None,
+    ) -> None:
         self.settings = settings or settings_module.read()
         self.db = db if db is not None else connect(settings=self.settings)
-        self.symbol, self.span = "BTC/USDT", DEFAULT_RANGE
-        self.refresher = Refresher(self.settings.refresh_interval, around=self.db.session)
-        self.charts: dict[str, LiveChart] = {}
-        for name, spec in catalog.catalog().items():
-            self.charts[name] = chart = LiveChart(
-                title=spec.title, every=self.refresher.interval, fresh_for=spec.fresh_for
-            )
-            chart.on_alive = self.refresher.renew
-            chart.on_retry = self.refresher.nudge
-            self.refresher.add(
-                Job(
-                    name,
-                    functools.partial(self._figure, spec),
-                    functools.partial(self._show, chart),
-                    functools.partial(self._fail, chart, spec),
-                )
-            )
-        self.widget = ipywidgets.VBox(list(self.charts.values()))
+        self._guard = threading.RLock()
+        self._faults: dict[str, Alert] = {}
+        self._breaches: list[Alert] = []
+        self._newest: float | None = None
+        self._unreachable = False
+        self._symbols_at = -_SYMBOLS_EVERY
+        asked = _asked(os.environ.get("QUERY_STRING", ""))
+        self.selection = Selection(symbol or asked.get("symbol", ""), span or asked.get("range", ""))
+        if self.selection.span not in RANGES:
+            self.selection = Selection(self.selection.symbol, DEFAULT_RANGE)
+        self.refresher = Refresher(
+            self.settings.refresh_interval, around=self.db.session, after=self._finished
+        )
+        self._build()
+        self._add_jobs()
+        self._watch()
         self.refresher.start()
 
-    def _figure(self, spec: ChartSpec) -> go.Figure:
-        window = Window.last(self.span, self.settings.clock())
-        return spec.figure(self.db, self.symbol, window)
-
-    def _show(self, chart: LiveChart, figure: go.Figure) -> None:
-        chart.show(figure, Shown(self.symbol, self.span, self.refresher.turn))
-
-    def _fail(self, chart: LiveChart, spec: ChartSpec, error: Exception) -> None:
-        chart.fail(spec.title, str(error))
+    def __repr__(self) -> str:
+        return f"Dashboard({len(self.charts)} charts)"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return self.widget._repr_mimebundle_(**kwargs)
+
+    def select(self, symbol: str | None = None, span: str | None = None) -> None:
+        """Show another symbol or range. Everything that is loading for the old one is discarded."""
+        span = span or self.selection.span
+        if span not in RANGES:
+            raise InputError(f"unknown range {span!r}; known: {', '.join(RANGES)}")
+        with self._guard:
+            self.selection = Selection(
+                symbol or self.selection.symbol, span, self.selection.turn + 1
+            )
+            self._newest = None
+            for name, chart in self.charts.items():
+                chart.await_view(self._shown(self._specs[name], self.selection))
+            self.cards.await_view()
+            self.controls.symbol = self.selection.symbol
+            self.controls.span = self.selection.span
+            self.refresher.next_turn()
+
+    def refresh(self) -> None:
+        """Load and show everything once, in this thread."""
+        self.refresher.run_once()
+
+    def close(self) -> None:
+        """Stop refreshing and close the widgets. The database stays open."""
+        self.refresher.stop()
+        self.widget.close_all()
+
+    def _build(self) -> None:
+        self._specs = catalog.catalog()
+        self.charts = {name: self._panel(spec) for name, spec in self._specs.items()}
+        self.controls = Controls(
+            symbol=self.selection.symbol or "–",
+            span=self.selection.span,
+            spans=list(RANGES),
+            every=self.settings.refresh_interval,
+        )
+        self.cards = Cards()
+        self.alerts = Alerts()
+        grid = ipywidgets.Box([*self.charts.values(), self.alerts])
+        grid.add_class("ap-grid")
+        self.widget = ipywidgets.VBox([self.controls, self.cards, grid])
+        self.widget.add_class("ap-page")
+
+    def _panel(self, spec: ChartSpec) -> LiveChart:
+        chart = LiveChart(
+            title=spec.title, every=self.refresher.interval, fresh_for=spec.fresh_for
+        )
+        chart.on_alive = self.refresher.renew
+        chart.on_retry = self.refresher.nudge
+        chart.await_view(self._shown(spec, self.selection))
+        return chart
+
+    def _add_jobs(self) -> None:
+        add = self._add_job
+        add("symbols", "Symbols", self._load_symbols, self._show_symbols)
+        for name, spec in self._specs.items():
+            add(
+                name,
+                spec.title,
+                functools.partial(self._load_chart, spec),
+                functools.partial(self._show_chart, spec),
+            )
+        add("headline", "Headline", self._load_headline, self._show_headline)
+        add("breaches", "Alerts", self._load_breaches, self._show_breaches)
+
+    def _add_job(
+        self,
+        name: str,
+        title: str,
+        load: Callable[[Selection, datetime], Any],
+        show: Callable[[Selection, datetime, Any], None],
+    ) -> None:
+        """A job that reads the selection once and shows its result only while that still holds."""
+
+        def run() -> tuple[Selection, datetime, Any]:
+            selection, now = self.selection, self.settings.clock()
+            return selection, now, load(selection, now)
+
+        def done(result: tuple[Selection, datetime, Any]) -> None:
+            with self._guard:
+                if result[0] == self.selection:
+                    self._faults.pop(name, None)
+                    show(*result)
+
+        def failed(error: Exception) -> None:
+            with self._guard:
+                self._fail(name, title, error)
+
+        self.refresher.add(Job(name, run, done, failed))
+
+    def _watch(self) -> None:
+        self.controls.observe(self._chosen, ["symbol", "span"])
+        self.controls.observe(lambda change: self._set_interval(change.new), "every")
+        self.controls.observe(lambda change: self._set_paused(change.new), "paused")
+
+    def _chosen(self, _change: Any) -> None:
+        symbol, span = self.controls.symbol, self.controls.span
+        if (symbol, span) != (self.selection.symbol, self.selection.span):
+            self.select(symbol, span)
+
+    def _set_interval(self, seconds: float) -> None:
+        self.refresher.set_interval(seconds)
+        for chart in self.charts.values():
+            chart.every = seconds
+
+    def _set_paused(self, paused: bool) -> None:
+        self.refresher.set_paused(paused)
+        self._report()
+
+    def _shown(self, spec: ChartSpec, selection: Selection) -> Shown:
+        now = self.settings.clock()
+        label = Window.last(selection.span, now).label
+        return Shown(selection.symbol if spec.by_symbol else "", label, selection.turn)
+
+    def _load_symbols(self, _selection: Selection, _now: datetime) -> list[str] | None:
+        if time.monotonic() - self._symbols_at < _SYMBOLS_EVERY:
+            return None
+        found = queries.symbols(self.db)
+        self._symbols_at = time.monotonic()
+        return found
+
+    def _show_symbols(self, selection: Selection, _now: datetime, found: list[str] | None) -> None:
+        if found is None:
+            return
+        self.controls.symbols = found
+        if not selection.symbol and found:
+            self.select(found[0])
+
+    def _load_chart(self, spec: ChartSpec, selection: Selection, now: datetime) -> go.Figure | None:
+        if spec.by_symbol and not selection.symbol and not self._no_symbols():
+            return None
+        return spec.figure(self.db, selection.symbol, Window.last(selection.span, now))
+
+    def _no_symbols(self) -> bool:
+        """Whether we have looked and there are none: then the charts may say "no data"."""
+        return self._symbols_at > 0 and not self.controls.symbols
+
+    def _show_chart(
+        self, spec: ChartSpec, selection: Selection, now: datetime, figure: go.Figure | None
+    ) -> None:
+        if figure is None:
+            return
+        chart = self.charts[spec.name]
+        chart.show(figure, self._shown(spec, selection), at=now.timestamp())
+        if chart.newest is not None:
+            self._newest = max(self._newest or 0.0, chart.newest)
+
+    def _load_headline(self, selection: Selection, now: datetime) -> list[Card]:
+        window = Window.last(selection.span, now)
+        frame = queries.headline(self.db, selection.symbol, window)
+        return headline(frame, View(selection.symbol, window.label))
+
+    def _show_headline(self, _selection: Selection, _now: datetime, cards: list[Card]) -> None:
+        self.cards.show(cards)
+
+    def _load_breaches(self, selection: Selection, now: datetime) -> list[Alert]:
+        frame = breaches(self.db, Window.last(selection.span, now))
+        return [_breach(row) for row in frame.to_dict("records")]
+
+    def _show_breaches(self, _selection: Selection, _now: datetime, found: list[Alert]) -> None:
+        self._breaches = found
+
+    def _fail(self, name: str, title: str, error: Exception) -> None:
+        """Show a failure in its panel and among the alerts; nothing of our insides goes out."""
+        known = isinstance(error, AlphaPulseError)
+        message = str(error) if known else f"{type(error).__name__}: {error}"
+        now = self.settings.clock().timestamp()
+        self._unreachable = isinstance(error, DatabaseUnavailable)
+        since = self._faults[name].at if name in self._faults else now * 1e3
+        self._faults[name] = Alert(f"fault-{name}", "error", "high", title, message, since)
+        if name in self.charts:
+            self.charts[name].fail(title, message, at=now)
+
+    def _finished(self) -> None:
+        """A tick has ended: tell the alerts area and the badge."""
+        with self._guard:
+            if not self._faults:
+                self._unreachable = False
+            self.alerts.show([*self._collapsed(self._faults.values()), *self._breaches])
+            self._report()
+
+    def _collapsed(self, faults: Iterable[Alert]) -> list[Alert]:
+        """One alert for panels that fail for the same reason."""
+        by_message: dict[str, list[Alert]] = {}
+        for fault in faults:
+            by_message.setdefault(fault.message, []).append(fault)
+        return [
+            Alert(
+                same[0].key,
+                "error",
+                "high",
+                same[0].title if len(same) == 1 else f"{len(same)} panels have no new data",
+                message,
+                min(fault.at for fault in same),
+            )
+            for message, same in by_message.items()
+        ]
+
+    def _report(self) -> None:
+        now = self.settings.clock().timestamp()
+        fault = "the database cannot be reached" if self._unreachable else ""
+        self.controls.report(at=now, newest=self._newest, fault=fault)
+
+
+def _asked(query: str) -> dict[str, str]:
+    """The view that an address asks for; the last value wins, overlong ones are left out."""
+    return {
+        name: value
+        for name, value in parse_qsl(query[:2_000])
+        if name in {"symbol", "range"} and 0 < len(value) <= 100
+    }
+
+
+def _breach(row: dict[str, Any]) -> Alert:
+    z, threshold = row["z_score"], row["threshold"]
+    return Alert(
+        key=f"anomaly-{row['id']}",
+        type="warning",
+        priority="high" if abs(z) >= 1.5 * threshold else "medium",
+        title=f"{row['symbol']} {row['data_type']}",
+        message=f"z-score {z:+.2f}, threshold {threshold:g}; value {row['value']:.6g}",
+        at=row["timestamp"].timestamp() * 1e3,
+    )

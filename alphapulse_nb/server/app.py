@@ -52,6 +52,7 @@ def application(
     _on_jupyter_path()
     from alphapulse_nb.server import page
     from alphapulse_nb.server.voila_app import AlphaPulse
+    from alphapulse_nb.widgets import assets
 
     app = AlphaPulse.instance()
     app.ready = ready
@@ -65,6 +66,9 @@ def application(
     app.config.VoilaConfiguration.template = "alphapulse"
     app.config.VoilaConfiguration.show_tracebacks = debug
     app.config.VoilaConfiguration.extension_allowlist = _EXTENSIONS
-    app.config.VoilaConfiguration.resources = page.resources(app.plotly_url)
+    app.config.VoilaConfiguration.resources = page.resources(
+        app.asset_url("plotly", assets.plotly_hash()),
+        app.asset_url("widgets", assets.bundle_hash()),
+    )
     app.initialize([])
     return app

@@ -14,12 +14,13 @@ from alphapulse_nb.widgets import assets
 from alphapulse_nb.widgets.live_chart import HEIGHT
 
 
-def resources(plotly_url: str) -> dict[str, object]:
+def resources(plotly_url: str, widgets_url: str) -> dict[str, object]:
     """The values that our template reads, by name."""
     return {
         "alphapulse": {
             "plotly": plotly_url,
-            "style": Markup(assets.style("page.css", "panel.css")),  # noqa: S704 - our own files
+            "widgets": widgets_url,
+            "style": Markup(assets.style()),  # noqa: S704 - our own files
             "skeleton": Markup(skeleton()),  # noqa: S704 - escaped below
         }
     }
@@ -33,7 +34,7 @@ def skeleton() -> str:
         "</div></section>"
         for spec in catalog().values()
     )
-    cards = '<div class="ap-card ap-busy"></div>' * 6
+    cards = '<div class="ap-card ap-busy"></div>' * 7
     return (
         '<div id="ap-skeleton" class="ap-page" aria-busy="true">'
         '<header class="ap ap-head"><div class="ap-brand">AlphaPulse</div>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ class AlphaPulse(Voila):  # type: ignore[misc]
 
     name = "alphapulse"
     ready: Callable[[str], None] | None = None
+    _stopping = False
 
     def init_settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = super().init_settings()
@@ -29,17 +31,14 @@ class AlphaPulse(Voila):  # type: ignore[misc]
 
     def init_handlers(self) -> list[Any]:
         ours = [
-            (self.plotly_url, PlotlyHandler),
-            (url_path_join(self.server_url, "/favicon.ico"), FaviconHandler),
+            (self.asset_url("plotly", assets.plotly_hash()), ScriptHandler, {"script": _plotly}),
+            (self.asset_url("widgets", assets.bundle_hash()), ScriptHandler, {"script": _widgets}),
         ]
         return [*ours, *super().init_handlers()]
 
-    @property
-    def plotly_url(self) -> str:
-        """The immutable address of plotly.js."""
-        path: str = url_path_join(
-            self.base_url, f"/alphapulse/static/plotly-{assets.plotly_hash()}.js"
-        )
+    def asset_url(self, name: str, digest: str) -> str:
+        """The immutable address of one of our scripts."""
+        path: str = url_path_join(self.base_url, f"/alphapulse/static/{name}-{digest}.js")
         return path
 
     def listen(self) -> None:
@@ -54,33 +53,45 @@ class AlphaPulse(Voila):  # type: ignore[misc]
         self.port = sockets[0].getsockname()[1]
         HTTPServer(self.app).add_sockets(sockets)
         self.ioloop = tornado.ioloop.IOLoop.current()
+        signal.signal(signal.SIGINT, self._handle_signal_stop)
         if self.ready is not None:
             self.ioloop.add_callback(self.ready, self.connection_url)
         try:
             self.ioloop.start()
-        except KeyboardInterrupt:
-            self.log.info("Stopping")
         finally:
             self.stop()
-            self.ioloop.run_sync(self.kernel_manager.shutdown_all)
+
+    def _handle_signal_stop(self, sig: int, _frame: Any) -> None:
+        """End the kernels, then the server. A second signal ends it without waiting."""
+        if self._stopping:
+            raise SystemExit(128 + sig)
+        self._stopping = True
+        self.ioloop.add_callback_from_signal(self._shut_down)
+
+    async def _shut_down(self) -> None:
+        await self.kernel_manager.shutdown_all(now=True)
+        self.ioloop.stop()
 
 
-class PlotlyHandler(tornado.web.RequestHandler):
-    """plotly.js of the installed package, compressed once, cached by browsers for good."""
+class ScriptHandler(tornado.web.RequestHandler):
+    """A script under an address of its content: browsers keep it for good."""
+
+    def initialize(self, script: Callable[[bool], bytes]) -> None:
+        self.script = script
 
     def get(self) -> None:
+        packed = "gzip" in self.request.headers.get("Accept-Encoding", "")
         self.set_header("Content-Type", "text/javascript; charset=utf-8")
         self.set_header("Cache-Control", "public, max-age=31536000, immutable")
         self.set_header("Vary", "Accept-Encoding")
-        if "gzip" in self.request.headers.get("Accept-Encoding", ""):
+        if packed:
             self.set_header("Content-Encoding", "gzip")
-            self.finish(assets.plotly_gzip())
-        else:
-            self.finish(assets.plotly_script())
+        self.finish(self.script(packed))
 
 
-class FaviconHandler(tornado.web.RequestHandler):
-    """No icon file: the page carries its own."""
+def _plotly(packed: bool) -> bytes:
+    return assets.plotly_gzip() if packed else assets.plotly_script()
 
-    def get(self) -> None:
-        self.set_status(204)
+
+def _widgets(packed: bool) -> bytes:
+    return assets.bundle_gzip() if packed else assets.bundle().encode()

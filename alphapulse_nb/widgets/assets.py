@@ -1,9 +1,9 @@
-"""The scripts and styles that travel with our widgets.
+"""The scripts and styles that our pages load.
 
-anywidget loads a script from a blob, where a relative import has no base. So the modules that a
-widget imports are put in front of it, their `import` and `export` words taken away, under names
-that no two modules share (a test holds that). Pages of our own server import the same files as they
-lie.
+`widgets.js` and all it imports make one ES module, so that a page loads and parses it once however
+many widgets it shows: by an immutable address where our server made the page, through the comm
+elsewhere, where a relative import has no base. The modules are put one after another with their
+`import` and `export` words taken away, under names that no two of them share (a test holds that).
 """
 
 from __future__ import annotations
@@ -20,17 +20,39 @@ from alphapulse_nb.charts import theme
 from alphapulse_nb.errors import ChartError
 
 FOLDER: Final = Path(__file__).parent
+ENTRY: Final = "widgets.js"
 
-_IMPORT: Final = re.compile(r"^import\s+\{[^}]*\}\s+from\s+\"\./([\w]+\.js)\";\n", re.MULTILINE)
+_IMPORT: Final = re.compile(
+    r"^(?:import|export)\s+\{[^}]*\}\s+from\s+\"\./([\w]+\.js)\";\n", re.MULTILINE
+)
+_EXPORTED: Final = re.compile(r"^export\s+\{([^}]*)\}\s+from", re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async )?function|class|const|let)", re.MULTILINE)
-_COMMENT: Final = re.compile(r"^\s*/\*\*.*?\*/\n", re.MULTILINE | re.DOTALL)
+_COMMENT: Final = re.compile(r"[ \t]*/\*\*.*?\*/[ \t]*\n?", re.DOTALL)
+_INDENT: Final = re.compile(r"^[ \t]+", re.MULTILINE)
 
 
 @functools.cache
-def script(name: str) -> str:
-    """A widget's script with the modules that it imports, as one ES module."""
-    parts = [_EXPORT.sub("", _text(module)) for module in modules(name)[:-1]]
-    return "".join([*parts, _text(name)])
+def bundle() -> str:
+    """Our widgets' script as one ES module, without comments and indentation."""
+    parts = [_text(name) for name in modules(ENTRY)[:-1]]
+    names = ",".join(
+        name.strip()
+        for group in _EXPORTED.findall((FOLDER / ENTRY).read_text("utf-8"))
+        for name in group.split(",")
+    )
+    return "".join([*parts, f"export {{ {names} }};\n"])
+
+
+@functools.cache
+def bundle_gzip() -> bytes:
+    """The same, compressed once per process."""
+    return gzip.compress(bundle().encode(), compresslevel=9, mtime=0)
+
+
+@functools.cache
+def bundle_hash() -> str:
+    """What makes an immutable address of this script."""
+    return _digest(bundle().encode())
 
 
 @functools.cache
@@ -43,9 +65,15 @@ def modules(name: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def style(*names: str) -> str:
-    """The palette's variables and the named style sheets."""
-    return theme.css_variables() + "".join((FOLDER / name).read_text("utf-8") for name in names)
+def loader() -> str:
+    """The small script that every widget carries."""
+    return _INDENT.sub("", _COMMENT.sub("", (FOLDER / "loader.js").read_text("utf-8")))
+
+
+@functools.cache
+def style() -> str:
+    """The palette's variables and our style sheet."""
+    return theme.css_variables() + (FOLDER / "page.css").read_text("utf-8")
 
 
 @functools.cache
@@ -68,8 +96,13 @@ def plotly_gzip() -> bytes:
 @functools.cache
 def plotly_hash() -> str:
     """What makes an immutable address of this plotly.js."""
-    return hashlib.sha256(plotly_script()).hexdigest()[:16]
+    return _digest(plotly_script())
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _text(name: str) -> str:
-    return _COMMENT.sub("", _IMPORT.sub("", (FOLDER / name).read_text("utf-8")))
+    text = _IMPORT.sub("", (FOLDER / name).read_text("utf-8"))
+    return _INDENT.sub("", _EXPORT.sub("", _COMMENT.sub("", text)))

@@ -3,9 +3,6 @@
 import { Panel, Source } from "./panel.js";
 import { plotly } from "./plot.js";
 
-/** @type {Map<string, Source>} */
-const sources = new Map();
-
 /** @param {any} model @returns {import("./panel.js").Transport} */
 function comm(model) {
   return {
@@ -19,26 +16,28 @@ function comm(model) {
   };
 }
 
-export default {
-  /** @param {{model: any}} context */
-  initialize({ model }) {
-    const key = model.get("_key");
-    sources.set(key, new Source(comm(model)));
-    return () => {
-      sources.get(key)?.close();
-      sources.delete(key);
-    };
-  },
+/** @type {Map<string, {source: Source, views: number}>} */
+const held = new Map();
 
+export const liveChart = {
   /** @param {{model: any, el: HTMLElement}} context */
   render({ model, el }) {
-    const source = /** @type {Source} */ (sources.get(model.get("_key")));
-    const panel = new Panel(el, source, {
+    const key = model.get("_key");
+    if (!held.has(key)) held.set(key, { source: new Source(comm(model)), views: 0 });
+    const entry = /** @type {{source: Source, views: number}} */ (held.get(key));
+    entry.views += 1;
+    const panel = new Panel(el, entry.source, {
       title: model.get("title"),
       height: model.get("height"),
       swaps: model.get("_swaps"),
       plotly,
     });
-    return () => panel.destroy();
+    return () => {
+      panel.destroy();
+      entry.views -= 1;
+      if (entry.views) return;
+      entry.source.close();
+      held.delete(key);
+    };
   },
 };

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-import anywidget
 import plotly.graph_objects as go
 import traitlets
 
@@ -22,6 +21,7 @@ from alphapulse_nb.charts import theme
 from alphapulse_nb.feeds import Feed, Message
 from alphapulse_nb.refresh import Job, Refresher
 from alphapulse_nb.widgets import assets
+from alphapulse_nb.widgets.base import Widget
 
 HEIGHT: Final = 300
 """Pixels of a plot, unless told otherwise."""
@@ -41,7 +41,7 @@ class Shown:
     turn: int = 0
 
 
-class LiveChart(anywidget.AnyWidget):
+class LiveChart(Widget):
     """A figure that stays live.
 
     Parameters
@@ -56,8 +56,6 @@ class LiveChart(anywidget.AnyWidget):
     An exception of the loader appears in the panel, with a button to try again.
     """
 
-    _esm = assets.script("live_chart.js")
-    _css = assets.style("panel.css")
     _key = traitlets.Unicode().tag(sync=True)
     _swaps = traitlets.Dict().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
@@ -77,17 +75,16 @@ class LiveChart(anywidget.AnyWidget):
         self._shown = Shown()
         self._busy = False
         self._at = 0.0
-        self._every = every
+        self.every = every
         self._fault: dict[str, Any] | None = None
         self._waiting_since: float | None = None
         self._held: tuple[go.Figure, Shown] | None = None
         self._guard = threading.RLock()
         self.on_alive: Callable[[], None] = _nothing
         self.on_retry: Callable[[], None] = _nothing
-        super().__init__(title=title, height=height)
-        self._key = str(next(_keys))
-        self._swaps = theme.swaps()
-        self.on_msg(self._receive)
+        super().__init__(
+            "liveChart", title=title, height=height, _key=str(next(_keys)), _swaps=theme.swaps()
+        )
         if loader is not None:
             self._refresh(loader, every)
 
@@ -124,6 +121,17 @@ class LiveChart(anywidget.AnyWidget):
             self._feed.reset()
             self.send({"kind": "busy", "view": asdict(shown)})
 
+    def about(self, shown: Shown) -> None:
+        """Name the symbol and range of the figures to come, for the panel's heading."""
+        with self._guard:
+            self._shown = shown
+
+    @property
+    def newest(self) -> float | None:
+        """The latest moment that was shown, in epoch seconds."""
+        newest = self._feed.newest
+        return None if newest is None else newest / 1e3
+
     def stop(self) -> None:
         """End the refreshes of a chart with a loader of its own."""
         if self._refresher is not None:
@@ -147,15 +155,15 @@ class LiveChart(anywidget.AnyWidget):
         self.on_retry = refresher.nudge
         refresher.start()
 
-    def _receive(self, _widget: Any, content: Any, _buffers: Any) -> None:
-        """A message from a browser: whatever is not one of ours is left alone."""
-        kind = content.get("kind") if isinstance(content, dict) else None
+    def receive(self, message: dict[str, Any]) -> None:
+        """What the chart's script asks for: a snapshot, plotly.js, another try."""
+        kind = message.get("kind")
         if kind == "ready":
             with self._guard:
                 self._greet()
         elif kind == "ack":
             with self._guard:
-                self._acknowledged(content.get("seq"))
+                self._acknowledged(message.get("seq"))
         elif kind == "script":
             self.send({"kind": "script"}, [assets.plotly_gzip()])
         elif kind == "retry":
@@ -213,7 +221,7 @@ class LiveChart(anywidget.AnyWidget):
         self.send(header, [message.buffer])
 
     def _about(self) -> dict[str, Any]:
-        return {"view": asdict(self._shown), "at": self._at * 1e3, "every": self._every}
+        return {"view": asdict(self._shown), "at": self._at * 1e3, "every": self.every}
 
 
 def _nothing() -> None:

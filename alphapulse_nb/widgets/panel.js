@@ -3,9 +3,10 @@
  * messages from a transport (the kernel's comm, or a stream) and knows neither.
  */
 
+import { duration, make, on, pageZone, setText } from "./dom.js";
 import { FeedState, plain } from "./feed.js";
 import { Plot } from "./plot.js";
-import { stamp, zoneName, zoneOf } from "./zone.js";
+import { stamp, zoneName } from "./zone.js";
 
 /**
  * @typedef {{send: (message: any) => void,
@@ -15,11 +16,6 @@ import { stamp, zoneName, zoneOf } from "./zone.js";
 
 const ALIVE_EVERY = 50e3;
 const TABLE_ROWS = 200;
-const page = (globalThis.__alphapulse ??= {});
-
-/** The zone in which this page shows times. */
-export const pageZone = () => zoneOf(page.zone ?? "local");
-
 /** One feed on this page: its state, and those who look at it. */
 export class Source {
   /** @param {Transport} transport */
@@ -258,9 +254,9 @@ export class Panel {
     rows.sort((a, b) => b[0] - a[0]);
     const table = make("table", "");
     const name = zoneName(zone, Date.now());
-    table.append(rowOf("th", [`Time (${name})`, "Series", "Value"]));
+    table.append(tableRow("th", [`Time (${name})`, "Series", "Value"]));
     for (const [at, series, value] of rows.slice(0, TABLE_ROWS)) {
-      table.append(rowOf("td", [stamp(zone, at), unescaped(series), format(value)]));
+      table.append(tableRow("td", [stamp(zone, at), unescaped(series), cellText(value)]));
     }
     const more = rows.length > TABLE_ROWS ? [make("p", "", `The newest ${TABLE_ROWS} of ${rows.length} rows.`)] : [];
     this.table.replaceChildren(table, ...more);
@@ -273,33 +269,6 @@ export class Panel {
   }
 }
 
-/** A length of time in the largest unit that fits. @param {number} seconds */
-export function duration(seconds) {
-  if (seconds < 100) return `${Math.round(seconds)} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 129600) return `${Math.round(seconds / 3600)} h`;
-  return `${Math.round(seconds / 86400)} d`;
-}
-
-/** An element with a class and a text (never HTML). @param {string} tag @param {string} kind @param {string} [text] */
-export function make(tag, kind, text) {
-  const node = document.createElement(tag);
-  if (kind) node.className = kind;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
-/** Set a text only when it changed. @param {HTMLElement} node @param {string} text */
-export function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-/** Listen, and get what ends it. @param {EventTarget} target @param {string} kind @param {() => void} call */
-export function on(target, kind, call) {
-  target.addEventListener(kind, call);
-  return () => target.removeEventListener(kind, call);
-}
-
 /** @param {any} observer @param {Element} target @param {any} [how] */
 function observe(observer, target, how) {
   observer.observe(target, how);
@@ -307,13 +276,13 @@ function observe(observer, target, how) {
 }
 
 /** @param {string} tag @param {any[]} cells */
-function rowOf(tag, cells) {
+function tableRow(tag, cells) {
   const row = document.createElement("tr");
   row.append(...cells.map((cell) => make(tag, "", String(cell))));
   return row;
 }
 
-const format = (/** @type {any} */ value) =>
+const cellText = (/** @type {any} */ value) =>
   typeof value === "number" ? String(Number(value.toPrecision(6))) : value;
 const unescaped = (/** @type {string} */ text) =>
   text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");

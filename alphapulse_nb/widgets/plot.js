@@ -2,6 +2,7 @@
  * From a feed's state to pixels: theme, time zone, decimation, kept zoom, `Plotly.react`.
  */
 
+import { isDark, page } from "./dom.js";
 import { nested, plain, put } from "./feed.js";
 import { stamp, ticks, zoneName } from "./zone.js";
 
@@ -15,49 +16,53 @@ const CONFIG = {
 };
 const POINTS_PER_PIXEL = 2;
 
-/** What all charts of a page share: the promise of plotly.js, whatever brought it. */
-const shared = (globalThis.__alphapulse ??= {});
-
 /**
- * plotly.js, loaded once per page: from the server's static route where the page names one,
- * otherwise from `fetchScript` (gzip bytes).
+ * plotly.js, loaded once per page: by the page's own script tag where it has one (it is parsed while
+ * the kernel starts), otherwise from `fetchScript` (gzip bytes).
  * @param {() => Promise<ArrayBuffer>} fetchScript
  */
 export function plotly(fetchScript) {
-  shared.plotly ??= load(fetchScript).catch((error) => {
-    shared.plotly = undefined;
+  page.plotly ??= load(fetchScript).catch((error) => {
+    page.plotly = undefined;
     throw error;
   });
-  return shared.plotly;
+  return page.plotly;
 }
 
 /** @param {() => Promise<ArrayBuffer>} fetchScript */
 async function load(fetchScript) {
   if (globalThis.Plotly?.react) return globalThis.Plotly;
-  const preload = document.querySelector('link[data-alphapulse="plotly"]');
-  let url = preload?.getAttribute("href");
-  const fromKernel = !url;
-  if (!url) {
-    const packed = new Blob([await fetchScript()]).stream();
-    const script = await new Response(packed.pipeThrough(new DecompressionStream("gzip"))).blob();
-    url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-  }
-  await new Promise((resolve, reject) => {
-    const tag = document.createElement("script");
-    tag.src = /** @type {string} */ (url);
-    tag.onload = resolve;
-    tag.onerror = () => reject(new Error("the chart library could not be loaded"));
-    document.head.append(tag);
-  });
-  if (fromKernel) URL.revokeObjectURL(url);
+  const tag = document.querySelector('script[data-alphapulse="plotly"]');
+  if (tag && !page.plotlyFailed) await arrival(tag);
+  else await run(await fetchScript());
   return globalThis.Plotly;
 }
 
-/** Whether the page is dark: what Jupyter's theme says, else what the system prefers. */
-export function isDark() {
-  const theme = document.body.dataset.jpThemeLight;
-  if (theme !== undefined) return theme === "false";
-  return matchMedia("(prefers-color-scheme: dark)").matches;
+/** @param {Element} tag a script that the page itself loads */
+function arrival(tag) {
+  return new Promise((resolve, reject) => {
+    if (globalThis.Plotly?.react) resolve(undefined);
+    tag.addEventListener("load", resolve);
+    tag.addEventListener("error", () => {
+      page.plotlyFailed = true;
+      reject(new Error("the chart library could not be loaded from the server"));
+    });
+  });
+}
+
+/** @param {ArrayBuffer} packed a script as gzip bytes */
+async function run(packed) {
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const script = await new Response(stream).blob();
+  const url = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+  const tag = document.createElement("script");
+  tag.src = url;
+  document.head.append(tag);
+  try {
+    await arrival(tag);
+  } finally {
+    URL.revokeObjectURL(url);
+  }
 }
 
 export class Plot {
@@ -119,7 +124,7 @@ export class Plot {
         const low = change[`${axis}.range[0]`] ?? change[`${axis}.range`]?.[0];
         const high = change[`${axis}.range[1]`] ?? change[`${axis}.range`]?.[1];
         if (low === undefined || high === undefined) continue;
-        this.zoom[axis] = [number(low), number(high)];
+        this.zoom[axis] = [epoch(low), epoch(high)];
         moved = true;
       }
       if (moved && this.shown) this.draw(this.shown);
@@ -195,7 +200,7 @@ const timeAxesOf = (/** @type {any} */ layout) =>
   axesOf(layout).filter((key) => layout[key].type === "date");
 
 /** Plotly reports date ranges as text in UTC. @param {any} value */
-function number(value) {
+function epoch(value) {
   if (typeof value === "number") return value;
   const ms = Date.parse(`${String(value).replace(" ", "T")}Z`);
   return Number.isNaN(ms) ? Number(value) : ms;

@@ -1,0 +1,79 @@
+/**
+ * The connection badge: does this page show what the desk knows now, and if not, why.
+ *
+ * live      refreshes arrive on time and the desk is writing
+ * polling   refreshes arrive on time, but the newest data is older than it should be
+ * paused    the viewer stopped the refreshes
+ * offline   no refresh arrives (the kernel), or it brings no data (the database)
+ */
+
+import { duration, make, pageZone, setText } from "./dom.js";
+import { clock } from "./zone.js";
+
+/**
+ * @typedef {{at: number, newest: number | null, every: number, paused: boolean,
+ *   fault: string}} Status times in epoch milliseconds on the sender's clock, `every` in seconds
+ */
+
+const QUIET_AFTER = 60e3;
+
+/**
+ * What the badge says. A pure function of the last status, when it came, and now (browser clock).
+ * @param {Status | null} status @param {number} receivedAt @param {number} now
+ * @returns {{state: "starting" | "live" | "polling" | "paused" | "offline", text: string}}
+ */
+export function judge(status, receivedAt, now) {
+  if (!status?.at) return { state: "starting", text: "Starting" };
+  const silence = now - receivedAt;
+  if (!status.paused && silence > 2500 * status.every + 5e3) {
+    return { state: "offline", text: `Offline: no answer for ${duration(silence / 1e3)}` };
+  }
+  if (status.fault) return { state: "offline", text: `Offline: ${status.fault}` };
+  if (status.paused) return { state: "paused", text: "Paused" };
+  const age = status.newest === null ? null : status.at - status.newest + silence;
+  const late = Math.max(QUIET_AFTER, 3e3 * status.every);
+  if (age === null) return { state: "polling", text: "Polling: no data yet" };
+  if (age > late) return { state: "polling", text: `Polling: nothing new for ${duration(age / 1e3)}` };
+  return { state: "live", text: "Live" };
+}
+
+export class Badge {
+  constructor() {
+    /** @type {Status | null} */
+    this.status = null;
+    this.receivedAt = 0;
+    this.root = make("div", "ap-badge");
+    this.root.setAttribute("role", "status");
+    this.dot = this.root.appendChild(make("span", "ap-dot"));
+    this.text = this.root.appendChild(make("span", "ap-badge-text"));
+    this.detail = this.root.appendChild(make("span", "ap-badge-detail"));
+    this.detail.setAttribute("aria-live", "off");
+    this.timer = setInterval(() => this.show(), 1000);
+    this.show();
+  }
+
+  /** @param {Status} status */
+  take(status) {
+    this.status = status;
+    this.receivedAt = Date.now();
+    this.show();
+  }
+
+  show() {
+    const { status } = this;
+    const { state, text } = judge(status, this.receivedAt, Date.now());
+    this.root.dataset.state = state;
+    setText(this.text, text);
+    if (!status?.at) return;
+    const parts = [`updated ${clock(pageZone(), this.receivedAt)}`];
+    if (status.newest !== null) {
+      const age = (status.at - status.newest + Date.now() - this.receivedAt) / 1e3;
+      parts.push(`data ${duration(Math.max(0, age))} old`);
+    }
+    setText(this.detail, parts.join(" · "));
+  }
+
+  destroy() {
+    clearInterval(this.timer);
+  }
+}

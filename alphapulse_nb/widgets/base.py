@@ -1,0 +1,33 @@
+"""What our widgets share: one script for all of them, loaded once per page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anywidget
+import traitlets
+
+from alphapulse_nb.widgets import assets
+
+
+class Widget(anywidget.AnyWidget):
+    """A widget whose script is one of the exports of `widgets.js`, named by `_part`."""
+
+    _esm = assets.loader()
+    _bundle = traitlets.Unicode().tag(sync=True)
+    _part = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, part: str, **traits: Any) -> None:
+        super().__init__(_part=part, _bundle=assets.bundle_hash(), **traits)
+        self.on_msg(self._take)
+
+    def receive(self, message: dict[str, Any]) -> None:
+        """A message from a browser. Whatever is not known is left alone: anybody may send."""
+
+    def _take(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        if not isinstance(content, dict):
+            return
+        if content.get("kind") == "bundle":
+            self.send({"kind": "bundle", "style": assets.style()}, [assets.bundle().encode()])
+        else:
+            self.receive(content)

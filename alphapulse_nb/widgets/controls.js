@@ -1,0 +1,210 @@
+/** The head of the dashboard: symbol, range, refresh, pause, time zone, theme, badge. */
+
+import { Badge } from "./badge.js";
+import { isDark, make, on, ownPage, page, setText } from "./dom.js";
+import { localZone, zoneOf } from "./zone.js";
+
+/**
+ * Where the choices live: a kernel's model, or the page itself.
+ * @typedef {{get: (name: string) => any, set: (name: string, value: any) => void,
+ *   watch: (names: string[], call: () => void) => () => void}} Choices
+ */
+
+const INTERVALS = [[5, "5 s"], [10, "10 s"], [30, "30 s"], [60, "1 min"], [300, "5 min"]];
+const ZONE_KEY = "alphapulse.zone";
+const THEME_KEY = "alphapulse.theme";
+
+export class Controls {
+  /** @param {HTMLElement} el @param {Choices} choices */
+  constructor(el, choices) {
+    this.choices = choices;
+    this.badge = new Badge();
+    this.root = make("header", "ap ap-head");
+    this.root.append(make("div", "ap-brand", "AlphaPulse"));
+    this.symbol = this.select("Symbol", (value) => this.choose("symbol", value));
+    this.ranges = this.root.appendChild(make("div", "ap-ranges"));
+    this.ranges.setAttribute("role", "radiogroup");
+    this.ranges.setAttribute("aria-label", "Range");
+    this.every = this.select("Refresh every", (value) => choices.set("every", Number(value)), "Refresh");
+    this.pause = this.button("Pause", () => choices.set("paused", !choices.get("paused")));
+    this.zone = this.select("Time zone", (value) => this.chooseZone(value), "Zone");
+    this.theme = this.button("", () => this.switchTheme());
+    this.theme.hidden = !ownPage();
+    this.root.append(this.badge.root);
+    el.replaceChildren(this.root);
+    this.startZone();
+    this.stops = [
+      choices.watch(["symbol", "span", "symbols", "spans", "every", "paused"], () => this.show()),
+      choices.watch(["status"], () => this.badge.take(choices.get("status"))),
+      on(matchMedia("(prefers-color-scheme: dark)"), "change", () => this.showTheme()),
+    ];
+    this.show();
+    this.showTheme();
+    if (choices.get("status")?.at) this.badge.take(choices.get("status"));
+  }
+
+  /** @param {string} label @param {(value: string) => void} choose @param {string} [caption] */
+  select(label, choose, caption) {
+    const wrap = make("label", "ap-field");
+    if (caption) wrap.append(make("span", "ap-caption", caption));
+    const field = /** @type {HTMLSelectElement} */ (make("select", "ap-select"));
+    field.setAttribute("aria-label", label);
+    field.onchange = () => choose(field.value);
+    wrap.append(field);
+    this.root.append(wrap);
+    return field;
+  }
+
+  /** @param {string} text @param {() => void} press */
+  button(text, press) {
+    const button = /** @type {HTMLButtonElement} */ (make("button", "ap-button", text));
+    button.type = "button";
+    button.onclick = press;
+    this.root.append(button);
+    return button;
+  }
+
+  /** @param {string} name @param {any} value */
+  choose(name, value) {
+    this.choices.set(name, value);
+    this.writeAddress();
+  }
+
+  show() {
+    const { choices } = this;
+    const symbol = choices.get("symbol");
+    const symbols = choices.get("symbols");
+    const known = symbols.includes(symbol);
+    const list = known ? symbols : [symbol, ...symbols];
+    fillSelect(this.symbol, list.map((/** @type {string} */ name) => [
+      name, known || name !== symbol || !symbols.length ? name : `${name} (unknown)`]), symbol);
+    const every = choices.get("every");
+    const listed = INTERVALS.some(([seconds]) => seconds === every);
+    fillSelect(this.every, listed ? INTERVALS : [[every, `${every} s`], ...INTERVALS], every);
+    this.showRanges();
+    const paused = choices.get("paused");
+    setText(this.pause, paused ? "Resume" : "Pause");
+    this.pause.setAttribute("aria-pressed", String(paused));
+    if (ownPage()) document.title = `${symbol} · AlphaPulse`;
+  }
+
+  showRanges() {
+    const chosen = this.choices.get("span");
+    const spans = this.choices.get("spans");
+    if (this.ranges.childElementCount !== spans.length) {
+      this.ranges.replaceChildren(...spans.map((/** @type {string} */ span) => this.range(span)));
+    }
+    for (const input of this.ranges.querySelectorAll("input")) input.checked = input.value === chosen;
+  }
+
+  /** @param {string} span */
+  range(span) {
+    const label = make("label", "ap-range");
+    const input = document.createElement("input");
+    Object.assign(input, { type: "radio", name: `ap-range-${this.id ??= ++rangeGroups}`, value: span });
+    input.onchange = () => this.choose("span", span);
+    label.append(input, make("span", "", span));
+    return label;
+  }
+
+  /** The zone of the address, else the one chosen last on this browser, else the notebook's. */
+  startZone() {
+    const asked = ownPage() ? new URLSearchParams(location.search).get("tz") : null;
+    const zone = asked ?? stored(ZONE_KEY) ?? this.choices.get("zone");
+    const named = Intl.supportedValuesOf?.("timeZone") ?? [];
+    const rest = named.filter((name) => name !== "UTC").map((name) => [name, name.replaceAll("_", " ")]);
+    fillSelect(this.zone, [["local", `Local (${localZone()})`], ["UTC", "UTC"], ...rest],
+      zone === "local" ? zone : zoneOf(zone));
+    this.setZone(this.zone.value || "local");
+  }
+
+  /** @param {string} zone */
+  chooseZone(zone) {
+    store(ZONE_KEY, zone);
+    this.setZone(zone);
+    this.writeAddress();
+  }
+
+  /** @param {string} zone */
+  setZone(zone) {
+    page.zone = zone;
+    document.dispatchEvent(new Event("alphapulse:zone"));
+  }
+
+  switchTheme() {
+    store(THEME_KEY, isDark() ? "light" : "dark");
+    document.dispatchEvent(new Event("alphapulse:theme"));
+    this.showTheme();
+  }
+
+  showTheme() {
+    setText(this.theme, isDark() ? "Light" : "Dark");
+    this.theme.title = `Switch to the ${isDark() ? "light" : "dark"} theme`;
+  }
+
+  /** Put the view into the address, so that a link to it shows the same. */
+  writeAddress() {
+    if (!ownPage()) return;
+    const query = new URLSearchParams(location.search);
+    query.set("symbol", this.symbol.value);
+    query.set("range", this.ranges.querySelector("input:checked")?.value ?? this.choices.get("span"));
+    if (this.zone.value === "local") query.delete("tz");
+    else query.set("tz", this.zone.value);
+    const text = query.toString().replaceAll("%2F", "/");
+    history.replaceState(history.state, "", `${location.pathname}?${text}${location.hash}`);
+  }
+
+  destroy() {
+    for (const stop of this.stops) stop();
+    this.badge.destroy();
+  }
+}
+
+let rangeGroups = 0;
+
+/** @param {HTMLSelectElement} field @param {any[][]} options value and text @param {any} chosen */
+function fillSelect(field, options, chosen) {
+  const key = JSON.stringify(options);
+  if (field.dataset.options !== key) {
+    field.dataset.options = key;
+    field.replaceChildren(...options.map(([value, text]) => new Option(text, String(value))));
+  }
+  field.value = String(chosen);
+}
+
+/** @param {string} key */
+function stored(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null; // storage is blocked: the choice lives as long as the page
+  }
+}
+
+/** @param {string} key @param {string} value */
+function store(key, value) {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // storage is blocked: the choice lives as long as the page
+  }
+}
+
+export const controls = {
+  /** @param {{model: any, el: HTMLElement}} context */
+  render({ model, el }) {
+    const head = new Controls(el, {
+      get: (name) => model.get(name === "status" ? "_status" : name),
+      set: (name, value) => {
+        model.set(name, value);
+        model.save_changes();
+      },
+      watch: (names, call) => {
+        const events = names.map((name) => `change:${name === "status" ? "_status" : name}`);
+        for (const event of events) model.on(event, call);
+        return () => events.forEach((event) => model.off(event, call));
+      },
+    });
+    return () => head.destroy();
+  },
+};

@@ -1,0 +1,67 @@
+"""The head of the dashboard: symbol, range, refresh interval, pause, time zone and badge."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import traitlets
+
+from alphapulse_nb.widgets.base import Widget
+
+SHORTEST: Final = 1.0
+LONGEST: Final = 3_600.0
+"""Limits of the refresh interval, in seconds."""
+
+_LONGEST_SYMBOL: Final = 100
+
+
+class Controls(Widget):
+    """What a viewer chooses. A value that the page may not send is ignored.
+
+    `span` is one of `spans`; `every` is in seconds; `zone` is an IANA name, or `local` for the
+    browser's own. `report()` feeds the badge.
+    """
+
+    symbol = traitlets.Unicode().tag(sync=True)
+    span = traitlets.Unicode().tag(sync=True)
+    every = traitlets.Float(10.0).tag(sync=True)
+    paused = traitlets.Bool(False).tag(sync=True)
+    zone = traitlets.Unicode("local").tag(sync=True)
+    symbols = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    spans = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    _status = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__("controls", **traits)
+
+    def __repr__(self) -> str:
+        return f"Controls({self.symbol!r}, {self.span!r})"
+
+    def report(self, *, at: float, newest: float | None, fault: str = "") -> None:
+        """Tell the badge of a finished refresh.
+
+        `at` and `newest` (the latest data) are epoch seconds; `fault` says in a few words why no
+        data came.
+        """
+        self._status = {
+            "at": at * 1e3,
+            "newest": None if newest is None else newest * 1e3,
+            "every": self.every,
+            "paused": self.paused,
+            "fault": fault,
+        }
+
+    @traitlets.validate("symbol")
+    def _short_symbol(self, proposal: dict[str, Any]) -> str:
+        value = str(proposal["value"])
+        return value if 0 < len(value) <= _LONGEST_SYMBOL else self.symbol
+
+    @traitlets.validate("span")
+    def _known_span(self, proposal: dict[str, Any]) -> str:
+        value = str(proposal["value"])
+        return value if not self.spans or value in self.spans else self.span
+
+    @traitlets.validate("every")
+    def _sane_interval(self, proposal: dict[str, Any]) -> float:
+        value = float(proposal["value"])
+        return value if SHORTEST <= value <= LONGEST else self.every
