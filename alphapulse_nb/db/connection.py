@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 import sqlalchemy as sa
 from psycopg2 import errorcodes
+from psycopg2.extensions import make_dsn
 from sqlalchemy.pool import QueuePool
 
 from alphapulse_nb.db import copy
@@ -39,6 +40,20 @@ if TYPE_CHECKING:
 
 _RETRY_FOR_A_SLOT = 2.0
 """Seconds for which a full server ("too many clients") is asked again."""
+
+_READING = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+_FULL = ("too many clients", "too many connections", "remaining connection slots")
+_REASONS = (
+    (_FULL, "it has no free connection"),
+    (("authentication failed", "no password supplied"), "it refuses the user or the password"),
+    (("does not exist",), "it has no such user or database"),
+    (("Connection refused", "No such file"), "nothing listens there"),
+    (("translate host name",), "the host's name is unknown"),
+    (("timeout expired", "timed out", "TimeoutError"), "it does not answer"),
+    (("no pg_hba.conf entry", "SSL"), "its rules for connections refuse ours"),
+)
+"""What to say for what libpq says, whose own words may hold parts of the address."""
 
 
 class Database:
@@ -113,18 +128,9 @@ class Database:
         `DatabaseError`, whichever tells the caller what to do next.
         """
         with self.session():
-            try:
-                pooled = self._checkout()
-            except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
-                raise self._named(error) from None
+            pooled = self._begin()
             raw: RawConnection = pooled.dbapi_connection  # type: ignore[assignment]
             try:
-                with raw.cursor() as cursor:
-                    cursor.execute(
-                        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;"
-                        f"SET LOCAL statement_timeout = {int(self.statement_timeout * 1000)};"
-                        "SET LOCAL timezone = 'UTC'"
-                    )
                 yield raw
             except psycopg2.Error as error:
                 if raw.closed:
@@ -133,24 +139,29 @@ class Database:
             finally:
                 pooled.close()
 
-    def read(self, query: sa.Select[Any]) -> pd.DataFrame:
-        """The rows of a SQLAlchemy Core select as a frame.
+    @contextmanager
+    def connection(self, *, write: bool = False) -> Iterator[sa.Connection]:
+        """A SQLAlchemy connection in one transaction: for inspecting, or for making tables.
+
+        Raises what `transaction` raises.
+        """
+        with self.session():
+            try:
+                with self.engine.begin() as connection:
+                    connection.exec_driver_sql(self._settings("READ WRITE" if write else _READING))
+                    yield connection
+            except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
+                raise self._named(error) from None
+
+    def read(self, query: sa.Select[Any], values: copy.Values = copy.NO_VALUES) -> pd.DataFrame:
+        """The rows of a SQLAlchemy Core select as a frame; `values` by name of its bindparams.
 
         Values and dtypes are those of `pandas.read_sql`, with every timestamp column
         `datetime64[us, UTC]`. The fast binary path is taken where the columns allow it.
         Raises what `transaction` raises.
         """
-        if self.embedded is None:
-            with self.transaction() as raw:
-                return copy.read_frame(raw, query, self._labels)
-        try:
-            with self.transaction() as raw:
-                return copy.read_frame(raw, query, self._labels)
-        except DatabaseUnavailable:
-            self.embedded.ensure_running()
-            self.engine.dispose()
-            with self.transaction() as raw:
-                return copy.read_frame(raw, query, self._labels)
+        with self.transaction() as raw:
+            return copy.read_frame(raw, query, self._labels, values)
 
     def scalar(self, query: sa.Select[Any] | sa.TextClause) -> Any:
         """The first column of the first row, or None."""
@@ -159,6 +170,45 @@ class Database:
             row = cursor.fetchone()
             return None if row is None else row[0]
 
+    def _begin(self) -> sa.PoolProxiedConnection:
+        """A pooled connection in a new read-only transaction; a lost server is tried once more."""
+        try:
+            pooled = self._checkout()
+        except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
+            if self.embedded is None:
+                raise self._named(error) from None
+            self.embedded.ensure_running()
+            return self._replaced()
+        try:
+            self._set(pooled)
+        except psycopg2.Error:
+            # It waited in the pool while its server went away. So did those beside it.
+            pooled.invalidate()
+            if self.embedded is not None:
+                self.embedded.ensure_running()
+            return self._replaced()
+        return pooled
+
+    def _replaced(self) -> sa.PoolProxiedConnection:
+        self.engine.dispose()
+        try:
+            pooled = self._checkout()
+            self._set(pooled)
+        except (psycopg2.Error, sa.exc.SQLAlchemyError) as error:
+            raise self._named(error) from None
+        return pooled
+
+    def _set(self, pooled: sa.PoolProxiedConnection) -> None:
+        with pooled.cursor() as cursor:  # type: ignore[attr-defined]
+            cursor.execute(self._settings(_READING))
+
+    def _settings(self, mode: str) -> str:
+        return (
+            f"SET TRANSACTION {mode};"
+            f"SET LOCAL statement_timeout = {int(self.statement_timeout * 1000)};"
+            "SET LOCAL timezone = 'UTC'"
+        )
+
     def _checkout(self) -> sa.PoolProxiedConnection:
         """A pooled connection; waits a moment when the server has no free slot."""
         deadline = time.monotonic() + _RETRY_FOR_A_SLOT
@@ -166,7 +216,7 @@ class Database:
             try:
                 return self.engine.raw_connection()
             except (sa.exc.OperationalError, psycopg2.OperationalError) as error:
-                full = "too many clients" in str(error) or "remaining connection slots" in str(error)
+                full = any(words in str(error) for words in _FULL)
                 if not full or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
@@ -176,12 +226,13 @@ class Database:
         original = getattr(error, "orig", None) or error
         code = getattr(original, "pgcode", None)
         detail = _first_line(original)
-        if code == errorcodes.UNDEFINED_TABLE:
-            return SchemaError(f"{detail}. `alphapulse db check` lists what is missing.")
-        if code == errorcodes.UNDEFINED_COLUMN:
+        if code in (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN):
             return SchemaError(f"{detail}. `alphapulse db check` lists what is missing.")
         if code == errorcodes.INSUFFICIENT_PRIVILEGE:
-            return PermissionDenied(f"{detail}. Grant SELECT on it to the database user.")
+            return PermissionDenied(
+                f"{detail}. Grant it to the database user (reading needs SELECT, "
+                "`alphapulse db init` needs CREATE)."
+            )
         if code == errorcodes.QUERY_CANCELED:
             return QueryTimeout(
                 f"The query ran longer than {self.statement_timeout:g} s. Choose a shorter range, "
@@ -192,7 +243,8 @@ class Database:
         )
         if connection_lost or (code or "").startswith(("08", "57P")):
             return DatabaseUnavailable(
-                f"The database ({self.where}) cannot be reached. It is asked again at each refresh."
+                f"The database ({self.where}) cannot be reached{_reason(original)}. "
+                "It is asked again at each refresh."
             )
         return DatabaseError(f"The database refused the query: {detail}.")
 
@@ -237,7 +289,24 @@ def parse_url(url: str | sa.URL) -> sa.URL:
         raise InputError(
             f"the database URL starts with {parsed.drivername!r}; expected postgresql://"
         )
-    return parsed.set(drivername="postgresql+psycopg2")
+    url = parsed.set(drivername="postgresql+psycopg2")
+    try:
+        _, options = url.get_dialect()().create_connect_args(url)
+        make_dsn(**options)
+    except (psycopg2.ProgrammingError, sa.exc.ArgumentError):
+        names = ", ".join(sorted(url.query))
+        raise InputError(
+            f"the database URL holds an option that Postgres does not know, among: {names}"
+        ) from None
+    return url
+
+
+def _reason(error: BaseException) -> str:
+    said = f"{type(error).__name__}: {error}"
+    for words, reason in _REASONS:
+        if any(word in said for word in words):
+            return f": {reason}"
+    return ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,7 +7,21 @@ import sqlalchemy as sa
 
 from alphapulse_nb.db import tables
 from alphapulse_nb.db.connection import Database
+from alphapulse_nb.queries.binding import bound, during
 from alphapulse_nb.queries.window import Window
+
+_t = tables.anomalies.c
+_threshold = sa.func.coalesce(_t.threshold, 3.0, type_=sa.Double).label("threshold")
+_QUERY = (
+    sa.select(_t.id, _t.timestamp, _t.symbol, _t.data_type, _t.value, _t.z_score, _threshold)
+    .where(
+        during(tables.anomalies),
+        sa.func.abs(_t.z_score) >= _threshold,
+        _t.z_score != sa.literal_column("'NaN'::float8"),
+    )
+    .order_by(_t.timestamp.desc(), _t.id.desc())
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
 
 
 def breaches(db: Database, window: Window, limit: int = 20) -> pd.DataFrame:
@@ -17,16 +31,4 @@ def breaches(db: Database, window: Window, limit: int = 20) -> pd.DataFrame:
     `value`, `z_score` (signed, in standard deviations) and `threshold` (float64; 3.0 where the
     table has none). No rows is an empty frame with these columns.
     """
-    t = tables.anomalies.c
-    threshold = sa.func.coalesce(t.threshold, 3.0, type_=sa.Double).label("threshold")
-    query = (
-        sa.select(t.id, t.timestamp, t.symbol, t.data_type, t.value, t.z_score, threshold)
-        .where(
-            t.timestamp.between(window.start, window.end),
-            sa.func.abs(t.z_score) >= threshold,
-            t.z_score != sa.literal_column("'NaN'::float8"),
-        )
-        .order_by(t.timestamp.desc(), t.id.desc())
-        .limit(limit)
-    )
-    return db.read(query)
+    return db.read(_QUERY, bound("", window, most=limit))

@@ -7,8 +7,14 @@ import sqlalchemy as sa
 
 from alphapulse_nb.db import tables
 from alphapulse_nb.db.connection import Database
+from alphapulse_nb.queries.binding import bound, inside
 from alphapulse_nb.queries.thinning import thin
 from alphapulse_nb.queries.window import MAX_POINTS, Window
+
+_t = tables.funding_rates.c
+_QUERY = sa.select(
+    _t.timestamp, _t.exchange, _t.funding_rate, _t.estimated_rate, _t.next_funding_time
+).where(inside(tables.funding_rates))
 
 
 def funding_rates(
@@ -22,10 +28,5 @@ def funding_rates(
     empty frame with these columns. More than `max_points` rows of an exchange are thinned to those
     that hold the extremes of `funding_rate`.
     """
-    t = tables.funding_rates.c
-    query = (
-        sa.select(t.timestamp, t.exchange, t.funding_rate, t.estimated_rate, t.next_funding_time)
-        .where(t.symbol == symbol, t.timestamp.between(window.start, window.end))
-        .order_by(t.timestamp)
-    )
-    return thin(db.read(query), ["funding_rate"], max_points, by=["exchange"])
+    frame = db.read(_QUERY, bound(symbol, window))
+    return thin(frame, ["funding_rate"], max_points, by=["exchange"])

@@ -1,13 +1,19 @@
-"""Thinning a long frame to the rows that a chart can show. Rows are kept, never averaged."""
+"""Thinning a long frame to the rows that a chart can show. Rows are kept, never averaged.
+
+It runs after the rows have arrived: in the database the same reduction took longer than sending
+them (64 against 50 ms for 30 days of two series, and the extremes' rows still to fetch).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+_Integers = npt.NDArray[np.int64]
 
 _WIDTHS: Final = np.array(
     [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400]
@@ -18,36 +24,66 @@ _WIDTHS: Final = np.array(
 def thin(
     frame: pd.DataFrame, columns: Sequence[str], max_points: int, by: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """The rows that hold a bucket's first, last, least and greatest value of each column.
+    """The rows, oldest first, that hold a bucket's first, last, least and greatest values.
 
     Parameters
     ----------
-    frame: rows with a `timestamp` column (datetime64, UTC), oldest first.
+    frame: rows with a `timestamp` column (datetime64, UTC), in any order: sorting here is faster
+        than in the database.
     columns: the plotted float columns whose extremes must survive; NaN is never an extreme.
     max_points: rows per series above which thinning starts; about as many stay.
-    by: the columns that tell series apart.
+    by: the columns that tell series apart; a NULL among them is a series too.
 
-    The result keeps the frame's order, columns and dtypes; a frame short enough is returned as is.
+    The result keeps the frame's columns and dtypes; rows of one moment keep their order. The first
+    bucket of a series, which the window cuts, keeps no first row: it would change at each refresh.
     """
-    series = frame.groupby(list(by), sort=False).ngroup().to_numpy() if by else None
-    count = int(series.max()) + 1 if series is not None and len(frame) else 1
-    if len(frame) <= max_points * count:
+    frame = _oldest_first(frame)
+    if len(frame) <= max_points:
         return frame
-    seconds = frame["timestamp"].astype("datetime64[us, UTC]").astype("int64").to_numpy() // 10**6
+    series = _series(frame, by)
+    if len(frame) <= max_points * (int(series.max()) + 1):
+        return frame
+    return frame.loc[_kept(frame, series, columns, max_points)].reset_index(drop=True)
+
+
+def _oldest_first(frame: pd.DataFrame) -> pd.DataFrame:
+    stamps = _micros(frame)
+    if (stamps[1:] >= stamps[:-1]).all():
+        return frame
+    return frame.take(np.argsort(stamps, kind="stable")).reset_index(drop=True)
+
+
+def _micros(frame: pd.DataFrame) -> _Integers:
+    times: npt.NDArray[Any] = frame["timestamp"].to_numpy(dtype="datetime64[us]")
+    return times.view(np.int64)
+
+
+def _series(frame: pd.DataFrame, by: Sequence[str]) -> _Integers:
+    """The number of each row's series, counted from 0."""
+    numbers = np.zeros(len(frame), dtype=np.int64)
+    for column in by:
+        codes, labels = pd.factorize(frame[column], use_na_sentinel=False)
+        numbers = numbers * max(len(labels), 1) + codes
+    return numbers if len(by) < 2 else np.unique(numbers, return_inverse=True)[1]
+
+
+def _kept(
+    frame: pd.DataFrame, series: _Integers, columns: Sequence[str], max_points: int
+) -> npt.NDArray[np.bool_]:
+    seconds = _micros(frame) // 10**6
     width = _width(int(seconds[-1] - seconds[0]), max_points // (2 * len(columns) + 2))
     bucket = seconds // width
-    if series is None:
-        series = np.zeros(len(frame), dtype=np.int64)
-    order = np.lexsort((np.arange(len(frame)), bucket, series))
-    change = (np.diff(series[order]) != 0) | (np.diff(bucket[order]) != 0)
-    starts = np.concatenate(([0], np.flatnonzero(change) + 1))
+    order = np.argsort(series, kind="stable")
+    another = np.diff(series[order]) != 0
+    starts = np.flatnonzero(np.append(True, another | (np.diff(bucket[order]) != 0)))
+    whole = starts[~np.append(True, another)[starts]]
     keep = np.zeros(len(frame), dtype=bool)
-    keep[order[starts]] = True
+    keep[order[whole]] = True
     keep[order[np.append(starts[1:], len(frame)) - 1]] = True
     for column in columns:
         values = frame[column].to_numpy(dtype=np.float64)[order]
         keep[order[_extremes(values, starts)]] = True
-    return frame.loc[keep].reset_index(drop=True)
+    return keep
 
 
 def _width(span: int, buckets: int) -> int:
@@ -57,15 +93,14 @@ def _width(span: int, buckets: int) -> int:
     return int(_WIDTHS[place]) if place < len(_WIDTHS) else int(-(-wanted // 86_400) * 86_400)
 
 
-def _extremes(values: npt.NDArray[np.float64], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _extremes(values: npt.NDArray[np.float64], starts: _Integers) -> _Integers:
     """Positions of the first least and the first greatest value of each run."""
     sizes = np.diff(np.append(starts, len(values)))
+    missing = np.isnan(values)
     found = []
-    for filled, reduce in (
-        (np.where(np.isnan(values), np.inf, values), np.minimum.reduceat),
-        (np.where(np.isnan(values), -np.inf, values), np.maximum.reduceat),
-    ):
-        hits = np.flatnonzero(filled == np.repeat(reduce(filled, starts), sizes))
+    for blank, reduce in ((np.inf, np.minimum.reduceat), (-np.inf, np.maximum.reduceat)):
+        filled = np.where(missing, blank, values)
+        hits = np.flatnonzero((filled == np.repeat(reduce(filled, starts), sizes)) & ~missing)
         runs = np.searchsorted(starts, hits, side="right")
         _, first = np.unique(runs, return_index=True)
         found.append(hits[first])
