@@ -6,7 +6,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -117,7 +117,9 @@ class Dashboard:
         self._unreachable = False
         self._symbols_at = -_SYMBOLS_EVERY
         asked = _asked(os.environ.get("QUERY_STRING", ""))
-        self.selection = Selection(symbol or asked.get("symbol", ""), span or asked.get("range", ""))
+        self.selection = Selection(
+            symbol or asked.get("symbol", ""), span or asked.get("range", "")
+        )
         if self.selection.span not in RANGES:
             self.selection = Selection(self.selection.symbol, DEFAULT_RANGE)
         self.refresher = Refresher(
@@ -177,9 +179,7 @@ class Dashboard:
         self.widget.add_class("ap-page")
 
     def _panel(self, spec: ChartSpec) -> LiveChart:
-        chart = LiveChart(
-            title=spec.title, every=self.refresher.interval, fresh_for=spec.fresh_for
-        )
+        chart = LiveChart(title=spec.title, every=self.refresher.interval, fresh_for=spec.fresh_for)
         chart.on_alive = self.refresher.renew
         chart.on_retry = self.refresher.nudge
         chart.await_view(self._shown(spec, self.selection))
@@ -346,7 +346,7 @@ def _asked(query: str) -> dict[str, str]:
     }
 
 
-def _breach(row: dict[str, Any]) -> Alert:
+def _breach(row: Mapping[Any, Any]) -> Alert:
     z, threshold = row["z_score"], row["threshold"]
     return Alert(
         key=f"anomaly-{row['id']}",

@@ -116,9 +116,7 @@ class Feed:
         traces = [
             {
                 "attrs": trace.attrs,
-                "columns": {
-                    path: _whole(column, writer) for path, column in trace.columns.items()
-                },
+                "columns": {path: _whole(column, writer) for path, column in trace.columns.items()},
             }
             for trace in self._traces
         ]
@@ -256,7 +254,12 @@ def _encode(values: _Array, held: _Column | None) -> _Column:
 
 
 def _missing(item: Any) -> bool:
-    return item is None or item is pd.NA or item is pd.NaT or (isinstance(item, float) and item != item)
+    return (
+        item is None
+        or item is pd.NA
+        or item is pd.NaT
+        or (isinstance(item, float) and item != item)
+    )
 
 
 def _text(item: Any) -> Any:
@@ -311,9 +314,7 @@ def _bits(values: _Array) -> _Array:
     return values.view(np.int64) if values.dtype == np.float64 else values
 
 
-def _column_change(
-    old: _Column, new: _Column, head: int, writer: _Writer
-) -> dict[str, Any] | None:
+def _column_change(old: _Column, new: _Column, head: int, writer: _Writer) -> dict[str, Any] | None:
     before, after = _bits(old.values), _bits(new.values)
     relabelled = (old.labels or {}) != (new.labels or {})
     continued = not relabelled or _extends(old.labels, new.labels)
@@ -364,7 +365,9 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     return change | dict.fromkeys(old.keys() - new.keys())
 
 
-def _date_axes(parts: list[tuple[dict[str, Any], dict[str, _Array]]], layout: dict[str, Any]) -> None:
+def _date_axes(
+    parts: list[tuple[dict[str, Any], dict[str, _Array]]], layout: dict[str, Any]
+) -> None:
     """Mark the axes of time columns as dates: epoch milliseconds look like plain numbers."""
     for attrs, columns in parts:
         for letter in ("x", "y"):

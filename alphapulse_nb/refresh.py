@@ -87,7 +87,7 @@ class Refresher:
         return not self.paused and self._monotonic() < self._leased_until
 
     def start(self) -> bool:
-        """Begin on the running loop. False where there is none (a plain script): call `run_once`."""
+        """Begin on the running loop. False where there is none: call `run_once` there."""
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:

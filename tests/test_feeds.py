@@ -156,9 +156,8 @@ def test_texts_keep_their_codes_and_new_ones_are_appended() -> None:
 
 def test_columns_inside_markers_and_rows_of_customdata_travel_as_columns() -> None:
     rows = np.array([[1.0, "x"], [2.0, "y"], [3.0, "x"]], dtype=object)
-    message = _sent(
-        Feed().update(line(0, 3, customdata=rows, marker={"color": np.arange(3.0), "size": [1, 2, 3]}))
-    )
+    marker = {"color": np.arange(3.0), "size": [1, 2, 3]}
+    message = _sent(Feed().update(line(0, 3, customdata=rows, marker=marker)))
     columns = message.header["traces"][0]["columns"]
     assert set(columns) == {
         "x", "y", "customdata.0", "customdata.1", "marker.color", "marker.size",

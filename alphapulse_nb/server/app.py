@@ -6,6 +6,7 @@ Everything that a page loads comes from this server. Responses are compressed.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -63,6 +64,7 @@ def application(
     app.token = token or ""
     app.notebook_path = str(notebook())
     app.log_level = "DEBUG" if debug else "WARN"
+    app.config.KernelManager.transport = "ipc" if sys.platform != "win32" else "tcp"
     app.config.VoilaConfiguration.template = "alphapulse"
     app.config.VoilaConfiguration.show_tracebacks = debug
     app.config.VoilaConfiguration.extension_allowlist = _EXTENSIONS

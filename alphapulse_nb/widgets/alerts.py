@@ -32,7 +32,7 @@ class Alert:
 class Alerts(Widget):
     """A list of alerts, newest first."""
 
-    _alerts = traitlets.List().tag(sync=True)
+    _alerts: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
         super().__init__("alerts", **traits)

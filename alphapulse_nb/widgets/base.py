@@ -10,7 +10,7 @@ import traitlets
 from alphapulse_nb.widgets import assets
 
 
-class Widget(anywidget.AnyWidget):
+class Widget(anywidget.AnyWidget):  # type: ignore[misc]
     """A widget whose script is one of the exports of `widgets.js`, named by `_part`."""
 
     _esm = assets.loader()

@@ -15,7 +15,7 @@ from alphapulse_nb.widgets.base import Widget
 class Cards(Widget):
     """A row of cards; see `charts.headline.Card` for what one holds."""
 
-    _cards = traitlets.List().tag(sync=True)
+    _cards: traitlets.List[Any] = traitlets.List().tag(sync=True)
     _busy = traitlets.Bool(True).tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:

@@ -91,7 +91,9 @@ class LiveChart(Widget):
     def __repr__(self) -> str:
         return f"LiveChart({self.title!r})"
 
-    def show(self, figure: go.Figure, shown: Shown | None = None, *, at: float | None = None) -> None:
+    def show(
+        self, figure: go.Figure, shown: Shown | None = None, *, at: float | None = None
+    ) -> None:
         """Bring the browser to this figure. Safe from any thread; `at` is epoch seconds."""
         with self._guard:
             shown = self._shown if shown is None else shown
@@ -118,6 +120,7 @@ class LiveChart(Widget):
             self._busy = True
             self._held = None
             self._fault = None
+            self._waiting_since = None
             self._feed.reset()
             self.send({"kind": "busy", "view": asdict(shown)})
 
@@ -168,7 +171,7 @@ class LiveChart(Widget):
             self.send({"kind": "script"}, [assets.plotly_gzip()])
         elif kind == "retry":
             self.on_retry()
-        if kind in {"ready", "alive"}:
+        if kind in ("ready", "alive"):
             self.on_alive()
 
     def _greet(self) -> None:

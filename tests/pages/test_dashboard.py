@@ -191,7 +191,10 @@ def test_paused_nothing_changes_until_it_resumes(page: Page, served: Served, des
 
 def test_a_phone_has_no_horizontal_scroll(browser: Browser, served: Served) -> None:
     context = browser.new_context(
-        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2
+        viewport={"width": 390, "height": 844},
+        has_touch=True,
+        is_mobile=True,
+        device_scale_factor=2,
     )
     page = watched(context.new_page())
     open_dashboard(page, served.url, ON_BTC)
@@ -207,7 +210,8 @@ def test_dark_follows_the_system_and_the_button(browser: Browser, served: Served
     assert page.evaluate("document.body.dataset.jpThemeLight") == "false"
     colour = "getComputedStyle(document.querySelector('.ap-panel')).backgroundColor"
     dark = page.evaluate(colour)
-    line = f'document.querySelector(\'.ap-panel[data-title="{FUNDING}"] .js-plotly-plot\').data[0].line.color'
+    graph = f".ap-panel[data-title='{FUNDING}'] .js-plotly-plot"
+    line = f'document.querySelector("{graph}").data[0].line.color'
     assert page.evaluate(line) == "#4db3f0"
     wait_until(lambda: badge(page) in {"live", "polling"})
     shot(page, "dashboard-dark")
@@ -256,7 +260,7 @@ def test_an_unknown_symbol_is_a_quiet_message_in_each_panel(page: Page, served: 
     assert page.faults == []  # type: ignore[attr-defined]
 
 
-EVIL = "<img src=x onerror=\"window.__evil=1\">'\"</script><script>window.__evil=2</script>"
+EVIL = '<img src=x onerror="window.__evil=1">\'"</script><script>window.__evil=2</script>'
 
 
 def test_html_in_a_symbol_is_text_and_never_runs(page: Page, served: Served, desk: Desk) -> None:

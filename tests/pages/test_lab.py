@@ -1,4 +1,4 @@
-"""The same widgets in JupyterLab: scripts and plotly.js come from the kernel, and all stays live."""
+"""The same widgets in JupyterLab: their scripts and plotly.js come from the kernel."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def scripts(context: BrowserContext) -> Iterator[Page]:
         elif name.endswith(".css"):
             route.fulfill(body=assets.style(), content_type="text/css")
         else:
-            route.fulfill(body="<!doctype html><title>t</title><body></body>", content_type="text/html")
+            route.fulfill(body="<!doctype html><title>t</title>", content_type="text/html")
 
     page = context.new_page()
     page.route(f"{SITE}**", answer)

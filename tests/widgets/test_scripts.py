@@ -171,7 +171,8 @@ def test_decimation_keeps_every_peak_and_every_break(scripts: Page) -> None:
             const { Plot } = await import("/plot.js");
             const place = document.body.appendChild(document.createElement("div"));
             Object.assign(place.style, { width: "400px", height: "200px" });
-            const plot = new Plot(place, { swaps: {}, plotly: async () => null, zone: () => "UTC" });
+            const plot = new Plot(
+                place, { swaps: {}, plotly: async () => null, zone: () => "UTC" });
             const n = 20000;
             const x = Float64Array.from({ length: n }, (_, i) => 1.7e12 + i * 1000);
             const y = Float64Array.from({ length: n }, (_, i) => Math.sin(i / 900));
