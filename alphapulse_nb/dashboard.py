@@ -30,7 +30,7 @@ from alphapulse_nb.refresh import Job, Refresher
 from alphapulse_nb.settings import Settings
 from alphapulse_nb.widgets.alerts import Alert, Alerts
 from alphapulse_nb.widgets.cards import Cards
-from alphapulse_nb.widgets.controls import Controls
+from alphapulse_nb.widgets.controls import Controls, acceptable
 from alphapulse_nb.widgets.live_chart import LiveChart, Shown
 
 _SYMBOLS_EVERY: Final = 60.0
@@ -342,7 +342,7 @@ def _asked(query: str) -> dict[str, str]:
     return {
         name: value
         for name, value in parse_qsl(query[:2_000])
-        if name in {"symbol", "range"} and 0 < len(value) <= 100
+        if name in {"symbol", "range"} and acceptable(value)
     }
 
 

@@ -15,6 +15,11 @@ LONGEST: Final = 3_600.0
 _LONGEST_SYMBOL: Final = 100
 
 
+def acceptable(symbol: str) -> bool:
+    """Whether a text that a stranger sent may be a symbol."""
+    return 0 < len(symbol) <= _LONGEST_SYMBOL and symbol.isprintable()
+
+
 class Controls(Widget):
     """What a viewer chooses. A value that the page may not send is ignored.
 
@@ -54,7 +59,7 @@ class Controls(Widget):
     @traitlets.validate("symbol")
     def _short_symbol(self, proposal: dict[str, Any]) -> str:
         value = str(proposal["value"])
-        return value if 0 < len(value) <= _LONGEST_SYMBOL else self.symbol
+        return value if acceptable(value) else self.symbol
 
     @traitlets.validate("span")
     def _known_span(self, proposal: dict[str, Any]) -> str:
