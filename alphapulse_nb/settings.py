@@ -7,9 +7,11 @@ this module gives it. A wrong value fails at start and is named, and no secret i
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Iterable, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import sqlalchemy as sa
 from pydantic import (
@@ -24,6 +26,12 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from alphapulse_nb.errors import SettingsError
+
+_EXAMPLE_URL: Final = "postgresql://user:password@host:5432/name"
+_DRIVERS: Final = frozenset({"postgresql", "postgres", "postgresql+psycopg2"})
+_SERVER_ONLY: Final = ("DASHBOARD_HOST", "DASHBOARD_PORT", "DASHBOARD_DEBUG", "DASHBOARD_TOKEN")
+_PREFIXES: Final = ("ALPHAPULSE_", "DASHBOARD_")
+_CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
 def _setting(name: str, default: Any, help_text: str, **limits: Any) -> Any:
@@ -42,7 +50,7 @@ class Settings(BaseSettings):
     )
 
     database_url: SecretStr | None = _setting(
-        "DATABASE_URL", None, "Postgres URL, postgresql://user:password@host:5432/name"
+        "DATABASE_URL", None, f"Postgres address, {_EXAMPLE_URL}"
     )
     db_host: str | None = _setting("DB_HOST", None, "database host, instead of DATABASE_URL")
     db_port: int = _setting("DB_PORT", 5432, "database port", ge=1, le=65535)
@@ -69,11 +77,26 @@ class Settings(BaseSettings):
     )
     seed: int = _setting("ALPHAPULSE_SEED", 20_260_101, "seed of the demo desk's market", ge=0)
 
+    @field_validator("database_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            driver = sa.make_url(value.get_secret_value()).drivername
+        except (sa.exc.ArgumentError, ValueError):
+            raise ValueError(f"cannot be read; expected {_EXAMPLE_URL}") from None
+        if driver not in _DRIVERS:
+            raise ValueError(f"is not the address of a Postgres; expected {_EXAMPLE_URL}")
+        return value
+
     @field_validator("token")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 8:
             raise ValueError("must have at least 8 characters")
+        if value is not None and _CONTROL.search(value.get_secret_value()):
+            raise ValueError("must hold no space or control character")
         return value
 
     @model_validator(mode="after")
@@ -106,12 +129,7 @@ class Settings(BaseSettings):
     def database(self) -> sa.URL | None:
         """Where the database is; None for the embedded one."""
         if self.database_url is not None:
-            try:
-                return sa.make_url(self.database_url.get_secret_value())
-            except (sa.exc.ArgumentError, ValueError):
-                raise SettingsError(
-                    "DATABASE_URL cannot be read; expected postgresql://user:password@host:5432/name"
-                ) from None
+            return sa.make_url(self.database_url.get_secret_value())
         if self.db_host is None:
             return None
         return sa.URL.create(
@@ -138,6 +156,36 @@ def read(**overrides: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         raise SettingsError("; ".join(_sentence(detail) for detail in error.errors())) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SettingsError(f"the file .env cannot be read: {reason}") from None
+
+
+def hand_down(settings: Settings, environment: MutableMapping[str, str]) -> None:
+    """Make the environment say what the settings say, for kernels and other children.
+
+    A child starts in another folder, where our `.env` is not, and knows no command-line options.
+    What concerns the server alone is left out, above all the token, which no notebook may see.
+    """
+    for name in _SERVER_ONLY:
+        environment.pop(name, None)
+    # Named, since a child's own folder may hold a `.env` with an address it would refuse.
+    environment["DASHBOARD_HOST"] = "127.0.0.1"
+    for field, (name, _, _) in zip(Settings.model_fields, listed(), strict=True):
+        value = getattr(settings, field)
+        if name in _SERVER_ONLY or value is None:
+            continue
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if isinstance(value, Path):
+            value = value.expanduser().resolve()
+        environment[name] = value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def unknown(names: Iterable[str]) -> list[str]:
+    """Those environment names that look like ours and are none: most often a slip of the pen."""
+    known = {name for name, _, _ in listed()}
+    return sorted(name for name in names if name.startswith(_PREFIXES) and name not in known)
 
 
 def listed() -> list[tuple[str, str, str]]:
@@ -146,7 +194,9 @@ def listed() -> list[tuple[str, str, str]]:
     for field in Settings.model_fields.values():
         alias = field.validation_alias
         name = str(alias.choices[0]) if isinstance(alias, AliasChoices) else str(alias)
-        rows.append((name, "" if field.default is None else str(field.default), field.description or ""))
+        rows.append(
+            (name, "" if field.default is None else str(field.default), field.description or "")
+        )
     return rows
 
 

@@ -62,7 +62,7 @@ def _finite(value: object) -> float | None:
 def _tone(key: str, value: float | None) -> str:
     if value is None:
         return "plain"
-    if key in {"pnl", "funding_rate"} and value:
+    if key == "pnl" and value:
         return "good" if value > 0 else "bad"
     if key == "drawdown" and value >= 0.1:
         return "bad"

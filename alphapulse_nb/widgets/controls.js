@@ -110,12 +110,15 @@ export class Controls {
   /** The zone of the address, else the one chosen last on this browser, else the notebook's. */
   startZone() {
     const asked = ownPage() ? new URLSearchParams(location.search).get("tz") : null;
-    const zone = asked ?? stored(ZONE_KEY) ?? this.choices.get("zone");
-    const named = Intl.supportedValuesOf?.("timeZone") ?? [];
-    const rest = named.filter((name) => name !== "UTC").map((name) => [name, name.replaceAll("_", " ")]);
-    fillSelect(this.zone, [["local", `Local (${localZone()})`], ["UTC", "UTC"], ...rest],
-      zone === "local" ? zone : zoneOf(zone));
-    this.setZone(this.zone.value || "local");
+    const wanted = asked ?? stored(ZONE_KEY) ?? this.choices.get("zone");
+    const zone = wanted === "local" ? wanted : zoneOf(wanted);
+    // A browser lists one name of each zone and knows the others too: the chosen one joins the list.
+    const named = new Set([zone, ...(Intl.supportedValuesOf?.("timeZone") ?? [])]);
+    named.delete("local");
+    named.delete("UTC");
+    const rest = [...named].sort().map((name) => [name, name.replaceAll("_", " ")]);
+    fillSelect(this.zone, [["local", `Local (${localZone()})`], ["UTC", "UTC"], ...rest], zone);
+    this.setZone(zone);
   }
 
   /** @param {string} zone */

@@ -165,14 +165,24 @@ def test_a_time_zone_moves_the_labels_and_not_the_data(page: Page, served: Serve
     open_dashboard(page, served.url, f"{ON_BTC}&tz=UTC")
     before = [trace["x"][-1] for trace in drawn(page, FUNDING)]
     utc = layout(page, FUNDING)["ticks"]
-    page.get_by_label("Time zone").select_option("Asia/Kolkata")
+    page.get_by_label("Time zone").select_option("Australia/Darwin")
     wait_until(lambda: layout(page, FUNDING)["ticks"] != utc)
     ticks = layout(page, FUNDING)["ticks"]
     assert all(re.match(r"\d\d:00", text) for text in ticks)
     after = drawn(page, FUNDING)
     assert [trace["x"][-1] for trace in after] == pytest.approx(before, abs=60_000)
-    local = datetime.fromtimestamp(after[0]["x"][-1] / 1000, UTC) + timedelta(hours=5, minutes=30)
+    local = datetime.fromtimestamp(after[0]["x"][-1] / 1000, UTC) + timedelta(hours=9, minutes=30)
     assert after[0]["text"][-1] == local.strftime("%d %b %Y %H:%M:%S")
+
+
+def test_a_zone_by_a_name_that_the_browser_does_not_list_is_kept(
+    page: Page, served: Served
+) -> None:
+    open_dashboard(page, served.url, f"{ON_BTC}&tz=Asia/Kolkata")
+    assert page.get_by_label("Time zone").input_value() == "Asia/Kolkata"
+    page.goto(f"{served.url}{ON_BTC}&tz=Mars/Olympus")
+    wait_drawn(page)
+    assert page.get_by_label("Time zone").input_value() == "UTC"
 
 
 def test_paused_nothing_changes_until_it_resumes(page: Page, served: Served, desk: Desk) -> None:

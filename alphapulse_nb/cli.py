@@ -1,0 +1,218 @@
+"""The command `alphapulse`. What only one command needs is imported inside it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from alphapulse_nb.errors import AlphaPulseError, InputError
+
+if TYPE_CHECKING:
+    from alphapulse_nb.db.connection import Database
+    from alphapulse_nb.settings import Settings
+
+app = typer.Typer(
+    name="alphapulse",
+    help="A live view of a trading desk's Postgres or TimescaleDB.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they show local variables, and those hold secrets
+)
+db_app = typer.Typer(help="Look at the database, or make its tables.", no_args_is_help=True)
+app.add_typer(db_app, name="db")
+
+Debug = Annotated[bool, typer.Option("--debug", help="Verbose log and tracebacks; loopback only.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8050")]
+_COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line, not a traceback."""
+    try:
+        app()
+    except AlphaPulseError as error:
+        if "--debug" in sys.argv[1:]:
+            raise
+        print(f"alphapulse: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    check_deps: Annotated[
+        bool, typer.Option("--check-deps", help="The same as `alphapulse check`.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"alphapulse {installed('alphapulse-nb')}")
+        raise typer.Exit
+    if check_deps:
+        check()
+        raise typer.Exit
+
+
+@app.command()
+def check() -> None:
+    """Report what a working dashboard needs: ok, warning or failed, with the next step.
+
+    Exit code 1 when something failed.
+    """
+    from alphapulse_nb import checks
+
+    failed = False
+    for line in checks.run():
+        typer.secho(f"{line.state:<8}", fg=_COLOURS[line.state], nl=False)
+        print(f" {line.name}: {line.detail}")
+        if line.next_step and line.state != "ok":
+            print(f"         {line.next_step}")
+        failed = failed or line.state == "failed"
+    if failed:
+        raise typer.Exit(1)
+
+
+@db_app.command("init")
+def db_init() -> None:
+    """Make the trading tables, in a database that has none of them."""
+    from alphapulse_nb.db.create import create
+    from alphapulse_nb.db.tables import metadata
+
+    with _database() as db:
+        made = create(db)
+        if made is None:
+            print(f"{db.where}: all {len(metadata.tables)} tables are there; nothing was changed")
+            return
+        kind = "hypertables" if made.present else "plain tables"
+        print(f"{db.where}: made {len(metadata.tables)} {kind} (TimescaleDB: {made})")
+
+
+@db_app.command("check")
+def db_check() -> None:
+    """List missing tables, missing columns and wrong types. Exit code 1 when there are any."""
+    from alphapulse_nb.db.check import check as findings_of
+
+    with _database() as db:
+        findings = findings_of(db)
+        for finding in findings:
+            print(f"{'failed' if finding.serious else 'warning':<8} {finding}")
+            print(f"         {finding.next_step}")
+        if any(finding.serious for finding in findings):
+            raise typer.Exit(1)
+        print(f"{db.where}: every table and column that AlphaPulse NB reads is there")
+
+
+@db_app.command("status")
+def db_status() -> None:
+    """Show version, size, rows and newest time of each table, TimescaleDB, and who is using it."""
+    from alphapulse_nb.db.status import status
+
+    with _database() as db:
+        for line in status(db):
+            print(line)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Port = None,
+    debug: Debug = False,
+) -> None:
+    """Serve the dashboard. Without database settings it shows the embedded database."""
+    settings = _settings(
+        DASHBOARD_HOST=host, DASHBOARD_PORT=port, DASHBOARD_DEBUG=True if debug else None
+    )
+    from alphapulse_nb.settings import hand_down
+
+    hand_down(settings, os.environ)
+    # The embedded database fails now, and not in each viewer's page, when it cannot start.
+    with _stoppable(), _database(settings):
+        _server(settings, lambda url: print(f"AlphaPulse is at {url}", flush=True)).start()
+
+
+@app.command()
+def demo(
+    port: Port = None,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")
+    ] = True,
+    days: Annotated[int, typer.Option(min=1, max=365, help="Days of history.")] = 30,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the market.")] = None,
+) -> None:
+    """Show a live dashboard over a synthetic trading desk, in the embedded database."""
+    settings = _settings(DASHBOARD_PORT=port, ALPHAPULSE_SEED=seed)
+    if settings.database() is not None:
+        raise InputError(
+            "the demo writes to the embedded database only: unset DATABASE_URL, DB_HOST, DB_NAME "
+            "and DB_USER (also in .env), or use `alphapulse serve` to see your own data"
+        )
+    from alphapulse_nb.rehearsal import Desk
+    from alphapulse_nb.settings import hand_down
+
+    hand_down(settings, os.environ)
+    # The desk first: its process starts up, and starts the database, while ours imports.
+    with _stoppable(), Desk(settings, days) as desk, _database(settings):
+        server = _server(settings, lambda address: desk.announce(address, browser))
+        # Meanwhile the handler that Voila installed would look for a server that listens.
+        with _stoppable():
+            desk.wait()
+        server.start()
+
+
+def _settings(**overrides: object) -> Settings:
+    from alphapulse_nb import settings
+
+    return settings.read(**overrides)
+
+
+def _database(settings: Settings | None = None) -> Database:
+    from alphapulse_nb.db import connection
+
+    settings = settings or _settings()
+    return connection.connect(
+        settings.database(),
+        statement_timeout=settings.statement_timeout,
+        data_dir=settings.data_dir,
+    )
+
+
+def _server(settings: Settings, ready: Callable[[str], None]) -> Any:
+    """The server, made but not started."""
+    from alphapulse_nb.server.app import application
+
+    return application(
+        host=settings.host,
+        port=settings.port,
+        token=settings.token.get_secret_value() if settings.token else None,
+        debug=settings.debug,
+        ready=ready,
+    )
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the block, and all that was begun in it, without a traceback."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()
