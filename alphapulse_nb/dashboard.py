@@ -16,16 +16,14 @@ import ipywidgets
 import plotly.graph_objects as go
 import sqlalchemy as sa
 
-from alphapulse_nb import catalog, queries
+from alphapulse_nb import catalog, charts, queries
 from alphapulse_nb import settings as settings_module
 from alphapulse_nb.catalog import ChartSpec
-from alphapulse_nb.charts import View
-from alphapulse_nb.charts.headline import Card, headline
+from alphapulse_nb.charts import Card, View
 from alphapulse_nb.db import connection
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.errors import AlphaPulseError, DatabaseUnavailable, InputError
 from alphapulse_nb.queries import DEFAULT_RANGE, RANGES, Window
-from alphapulse_nb.queries.breaches import breaches
 from alphapulse_nb.refresh import Job, Refresher
 from alphapulse_nb.settings import Settings
 from alphapulse_nb.widgets.alerts import Alert, Alerts
@@ -134,7 +132,7 @@ class Dashboard:
         return f"Dashboard({len(self.charts)} charts)"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        return self.widget._repr_mimebundle_(**kwargs)
+        return self.widget._repr_mimebundle_(**kwargs) | {"text/plain": repr(self)}
 
     def select(self, symbol: str | None = None, span: str | None = None) -> None:
         """Show another symbol or range. Everything that is loading for the old one is discarded."""
@@ -283,13 +281,13 @@ class Dashboard:
     def _load_headline(self, selection: Selection, now: datetime) -> list[Card]:
         window = Window.last(selection.span, now)
         frame = queries.headline(self.db, selection.symbol, window)
-        return headline(frame, View(selection.symbol, window.label))
+        return charts.headline(frame, View(selection.symbol, window.label))
 
     def _show_headline(self, _selection: Selection, _now: datetime, cards: list[Card]) -> None:
         self.cards.show(cards)
 
     def _load_breaches(self, selection: Selection, now: datetime) -> list[Alert]:
-        frame = breaches(self.db, Window.last(selection.span, now))
+        frame = queries.breaches(self.db, Window.last(selection.span, now))
         return [_breach(row) for row in frame.to_dict("records")]
 
     def _show_breaches(self, _selection: Selection, _now: datetime, found: list[Alert]) -> None:

@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import nbformat
+
 from alphapulse_nb import settings
 from alphapulse_nb.db import embedded
 from alphapulse_nb.db.connection import connect
@@ -30,6 +32,17 @@ def _wait_for_kernels(data: Path) -> None:
         time.sleep(0.1)
 
 
+def _keep_what_is_compared(path: Path) -> None:
+    """Take out what differs with each run: the state of widgets, the outputs of live cells."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if "nbval-ignore-output" in cell.metadata.get("tags", []):
+            cell.outputs = []
+    nbformat.write(notebook, path)
+
+
 def main() -> None:
     wanted = settings.read()
     if wanted.now is None:
@@ -41,7 +54,9 @@ def main() -> None:
     else:
         sanitize = ["--nbval-sanitize-with", str(FOLDER / "sanitize.cfg")]
         command = ["pytest", "--nbval", "--nbval-current-env", *sanitize, *options, *notebooks]
-    with tempfile.TemporaryDirectory(prefix="alphapulse-notebooks-") as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="alphapulse-notebooks-", ignore_cleanup_errors=True
+    ) as folder:
         # Everybody may enter it: root's Postgres runs as another user.
         Path(folder).chmod(0o711)
         data = Path(folder) / "data"
@@ -54,6 +69,9 @@ def main() -> None:
             os.environ["ALPHAPULSE_DATA_DIR"] = str(data)
             code = subprocess.run([sys.executable, "-m", *command], check=False).returncode
         _wait_for_kernels(data)
+    if options == ["--accept"]:
+        for notebook in notebooks:
+            _keep_what_is_compared(Path(notebook))
     sys.exit(code)
 
 

@@ -243,7 +243,7 @@ class Database:
         )
         if connection_lost or (code or "").startswith(("08", "57P")):
             return DatabaseUnavailable(
-                f"The database ({self.where}) cannot be reached{_reason(original)}. "
+                f"The database cannot be reached{_reason(original)}. "
                 "It is asked again at each refresh."
             )
         return DatabaseError(f"The database refused the query: {detail}.")

@@ -178,7 +178,7 @@ export class Panel {
     const { view, awaited, fault, state } = source;
     const shown = awaited ?? view;
     setText(this.about, [shown.symbol, shown.span].filter(Boolean).join(" · "));
-    this.root.classList.toggle("ap-busy", awaited !== null || state.seq === 0);
+    this.root.classList.toggle("ap-busy", awaited !== null || (state.seq === 0 && !fault));
     this.root.classList.toggle("ap-faulty", fault !== null);
     this.root.dataset.turn = String(view.turn);
     this.root.dataset.seq = String(state.seq);

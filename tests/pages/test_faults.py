@@ -102,6 +102,8 @@ def test_a_missing_table_and_a_missing_column_are_named_in_their_own_panels(
         assert "alphapulse db check" in panel_text(page, "Anomalies")
         assert "Traceback" not in page.inner_text("body")
         shot(page, "missing-table")
+        page.get_by_role("button", name="Pause").click()
+        wait_until(lambda: badge(page) == "paused")
     finally:
         fragile.run("alter table system_metrics_gone rename to system_metrics")
         fragile.run("alter table anomalies rename column z_gone to z_score")
