@@ -70,6 +70,32 @@ OURS: Final = (
         ("funding_rates",),
         fresh_for=600,
     ),
+    ChartSpec("anomalies", "Anomalies", queries.anomalies, charts.anomalies, ("anomalies",)),
+    ChartSpec(
+        "performance",
+        "Performance",
+        queries.performance,
+        charts.performance,
+        ("performance_metrics",),
+        fresh_for=1_800,
+    ),
+    ChartSpec(
+        "predictions",
+        "Predictions",
+        queries.predictions,
+        charts.predictions,
+        ("signal_predictions", "signals"),
+        fresh_for=3_600,
+    ),
+    ChartSpec(
+        "system",
+        "System",
+        queries.system_metrics,
+        charts.system_metrics,
+        ("system_metrics",),
+        fresh_for=600,
+        by_symbol=False,
+    ),
 )
 
 

@@ -1,6 +1,24 @@
 """Charts: a DataFrame in, a Plotly figure out. Pure functions; no database, no widget."""
 
+from alphapulse_nb.charts.anomalies import anomalies
 from alphapulse_nb.charts.funding import funding_rates
+from alphapulse_nb.charts.headline import Card, headline
 from alphapulse_nb.charts.layout import View
+from alphapulse_nb.charts.performance import performance
+from alphapulse_nb.charts.predictions import predictions
+from alphapulse_nb.charts.summary import summary
+from alphapulse_nb.charts.system import system_metrics
+from alphapulse_nb.charts.theme import SERIES
 
-__all__ = ["View", "funding_rates"]
+__all__ = [
+    "SERIES",
+    "Card",
+    "View",
+    "anomalies",
+    "funding_rates",
+    "headline",
+    "performance",
+    "predictions",
+    "summary",
+    "system_metrics",
+]

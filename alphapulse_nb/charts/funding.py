@@ -20,6 +20,7 @@ from alphapulse_nb.charts.layout import (
     value_axis,
     with_gaps,
 )
+from alphapulse_nb.charts.panels import drawable
 from alphapulse_nb.charts.theme import SERIES
 
 
@@ -50,7 +51,7 @@ def funding_rates(frame: pd.DataFrame, view: View = View()) -> go.Figure:  # noq
 def _line(exchange: str, rows: pd.DataFrame, colour: str) -> dict[str, Any]:
     x, (rate, following) = with_gaps(
         times(rows["timestamp"]),
-        rows["funding_rate"].to_numpy(dtype=float) * 100.0,
+        drawable(rows["funding_rate"], 100.0),
         times(rows["next_funding_time"]),
     )
     name = escape(exchange)

@@ -16,7 +16,7 @@ class Card:
     """One number for a viewer.
 
     `value` is as stored (a fraction stays a fraction), None for unknown. `kind` says how it is
-    written: `rate` (fraction, in per cent with four digits), `percent` (fraction, one digit), `money`
+    written: `rate` (fraction, in per cent, four digits), `percent` (fraction, one digit), `money`
     (USDT) or `count`. `tone` is good, bad, warn or plain.
     """
 

@@ -92,7 +92,7 @@ def layout(view: View, **parts: Any) -> dict[str, Any]:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "size": 12, "color": light("text")},
-        "margin": {"l": 56, "r": 20, "t": 30, "b": 32},
+        "margin": {"l": 56, "r": 20, "t": 30, "b": 40},
         "hovermode": "closest",
         "hoverlabel": {
             "bgcolor": light("panel"),
@@ -116,8 +116,12 @@ def layout(view: View, **parts: Any) -> dict[str, Any]:
 
 
 def figure(data: list[dict[str, Any]], layout: dict[str, Any]) -> go.Figure:
-    """A figure from one dict, which costs a tenth of adding its parts one by one."""
-    return go.Figure({"data": data, "layout": layout})
+    """A figure from one dict, which costs a tenth of adding its parts one by one.
+
+    Plotly's check of every value would take five times as long as the rest (1.7 of 2.0 ms); the
+    tests check each chart's figure once instead.
+    """
+    return go.Figure({"data": data, "layout": layout}, _validate=False)
 
 
 def no_data(view: View) -> go.Figure:

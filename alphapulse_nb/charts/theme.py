@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import plotly.graph_objects as go
 
 
@@ -86,6 +87,6 @@ def _swapped(value: Any, partner: dict[str, str]) -> Any:
         return partner.get(value, value)
     if isinstance(value, dict):
         return {key: _swapped(item, partner) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
         return [_swapped(item, partner) for item in value]
     return value
