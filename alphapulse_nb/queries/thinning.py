@@ -1,7 +1,7 @@
 """Thinning a long frame to the rows that a chart can show. Rows are kept, never averaged.
 
-It runs after the rows have arrived: in the database the same reduction took longer than sending
-them (64 against 50 ms for 30 days of two series, and the extremes' rows still to fetch).
+It runs after the rows have arrived: in the database the same reduction was no faster (74 to 94 ms
+against 81 for 30 days of two series, 86,400 rows), since reading the rows is what takes the time.
 """
 
 from __future__ import annotations
