@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import tornado.ioloop
 import tornado.web
@@ -13,6 +14,7 @@ from jupyter_server.utils import url_path_join
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from voila.app import Voila
+from voila.tornado.handler import TornadoVoilaHandler
 
 from alphapulse_nb.errors import SettingsError
 from alphapulse_nb.widgets import assets
@@ -40,7 +42,7 @@ class AlphaPulse(Voila):  # type: ignore[misc]
             (self.asset_url("plotly", assets.plotly_hash()), ScriptHandler, {"script": _plotly}),
             (self.asset_url("widgets", assets.bundle_hash()), ScriptHandler, {"script": _widgets}),
         ]
-        return [*ours, *super().init_handlers()]
+        return [*ours, *(_ours_for(handler) for handler in super().init_handlers())]
 
     def asset_url(self, name: str, digest: str) -> str:
         """The immutable address of one of our scripts."""
@@ -84,6 +86,26 @@ class Notebooks(LargeFileManager):  # type: ignore[misc]
 
     def mark_trusted_cells(self, nb: Any, path: str = "") -> None:
         """Leave the cells as they are."""
+
+
+class PageHandler(TornadoVoilaHandler):  # type: ignore[misc]
+    """The page. A token in its address is exchanged for a cookie and taken out of the address."""
+
+    @tornado.web.authenticated
+    async def get(self, path: str | None = None) -> None:
+        query = parse_qsl(self.request.query, keep_blank_values=True)
+        kept = [(name, value) for name, value in query if name != "token"]
+        if len(kept) == len(query):
+            await super().get(path)
+        else:
+            self.redirect(self.base_url + ("?" + urlencode(kept, safe="/") if kept else ""))
+
+
+def _ours_for(handler: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Voila's route with our page behind it where it has its own."""
+    if handler[1] is TornadoVoilaHandler:
+        return (handler[0], PageHandler, *handler[2:])
+    return handler
 
 
 class ScriptHandler(tornado.web.RequestHandler):
