@@ -176,8 +176,12 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return watched(context.new_page())
+def page(context: BrowserContext) -> Iterator[Page]:
+    made = watched(context.new_page())
+    yield made
+    if not made.is_closed():
+        # A page that is left tells the server to end its kernel; a closed context does not.
+        made.goto("about:blank")
 
 
 def watched(page: Page) -> Page:

@@ -96,6 +96,8 @@ class PageHandler(TornadoVoilaHandler):  # type: ignore[misc]
         query = parse_qsl(self.request.query, keep_blank_values=True)
         kept = [(name, value) for name, value in query if name != "token"]
         if len(kept) == len(query):
+            # Sets the cookie that a closing page needs to end its kernel; too late once we flush.
+            _ = self.xsrf_token
             await super().get(path)
         else:
             self.redirect(self.base_url + ("?" + urlencode(kept, safe="/") if kept else ""))

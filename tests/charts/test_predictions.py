@@ -42,7 +42,7 @@ def test_the_figure_uses_the_aligned_ranges() -> None:
 
 
 def test_confidence_is_in_per_cent_and_pnl_in_usdt() -> None:
-    made = frame("WIN").assign(confidence=0.5, predicted_pnl=-12.5)
+    made = frame(None).assign(confidence=0.5, predicted_pnl=-12.5)
     figure = draw("predictions", made)
     assert column(trace(figure, "LONG").y) == [50.0]
     bars = trace(figure, "predicted PnL")
@@ -56,35 +56,48 @@ def test_the_dashed_line_stands_at_seventy_per_cent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "fill", "edge"),
+    ("outcome", "name", "fill", "edge"),
     [
-        ("WIN", light("good"), light("good")),
-        ("LOSS", light("bad"), light("bad")),
-        ("NEUTRAL", light("muted"), light("muted")),
-        ("PENDING", HOLLOW, light("accent")),
-        (None, HOLLOW, light("zero")),
-        ("something else", HOLLOW, light("zero")),
+        ("WIN", "LONG win", light("good"), light("good")),
+        ("LOSS", "LONG loss", light("bad"), light("bad")),
+        ("NEUTRAL", "LONG neutral", light("muted"), light("muted")),
+        ("PENDING", "LONG pending", HOLLOW, light("accent")),
+        (None, "LONG", HOLLOW, light("zero")),
+        ("something else", "LONG", HOLLOW, light("zero")),
     ],
 )
-def test_a_mark_says_what_became_of_it(outcome: str | None, fill: str, edge: str) -> None:
-    marker = trace(draw("predictions", frame(outcome)), "LONG").marker
-    assert list(marker.color) == [fill]
-    assert list(marker.line.color) == [edge]
+def test_a_mark_says_what_became_of_it(
+    outcome: str | None, name: str, fill: str, edge: str
+) -> None:
+    marks = trace(draw("predictions", frame(outcome)), name)
+    assert (marks.marker.color, marks.marker.line.color) == (fill, edge)
+    assert len(marks.x) == 1
+
+
+def test_every_prediction_has_one_mark() -> None:
+    made = predictions(40)
+    figure = draw("predictions", made)
+    marks = [one for one in figure.select_traces({"type": "scatter"}) if one.hoverinfo != "skip"]
+    assert sum(len(one.x) for one in marks) == 40
 
 
 def test_a_prediction_without_a_signal_is_smaller() -> None:
-    sizes = column(trace(draw("predictions", frame("WIN", None)), "LONG").marker.size)
-    assert sizes[1] < sizes[0]
+    figure = draw("predictions", frame("WIN", None))
+    assert trace(figure, "LONG").marker.size < trace(figure, "LONG win").marker.size
 
 
 def test_the_hover_names_the_outcome() -> None:
-    texts = trace(draw("predictions", frame("WIN", None)), "LONG").customdata
-    assert [row[1] for row in texts] == ["WIN +0.25 %", "no signal followed"]
+    figure = draw("predictions", frame("WIN", None))
+    won = trace(figure, "LONG win")
+    assert "WIN %{customdata[1]:+.2f} %" in won.hovertemplate
+    assert [row[1] for row in won.customdata] == [0.25]
+    assert "no signal followed" in trace(figure, "LONG").hovertemplate
 
 
 def test_each_signal_type_has_its_own_symbol() -> None:
     made = predictions(6).assign(
-        signal_type=["LONG", "SHORT", "EXIT_LONG", "EXIT_SHORT", "HEDGE", "ROLL"]
+        signal_type=["LONG", "SHORT", "EXIT_LONG", "EXIT_SHORT", "HEDGE", "ROLL"],
+        outcome=pd.Series([None] * 6, dtype="str"),
     )
     figure = draw("predictions", made)
     names = ["LONG", "SHORT", "EXIT_LONG", "EXIT_SHORT", "HEDGE", "ROLL"]

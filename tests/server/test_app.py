@@ -11,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -18,6 +19,9 @@ import pytest
 from alphapulse_nb.catalog import OURS
 from alphapulse_nb.widgets import assets
 from tests.conftest import Desk, Served, serve, wait_until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 TOKEN = "correct-horse-battery"
 
@@ -76,6 +80,28 @@ def test_without_the_token_there_is_no_page(desk: Desk, tmp_path: Path) -> None:
         assert kernel
         assert all(TOKEN not in str(child.environ()) for child in kernel)
         assert TOKEN not in served.output()
+
+
+@pytest.mark.browser
+def test_a_closed_page_ends_its_kernel(page: Page, served: Served) -> None:
+    def kernels() -> list[psutil.Process]:
+        server = psutil.Process(served.process.pid)
+        return [child for child in server.children(recursive=True) if _is_kernel(child)]
+
+    before = set(kernels())
+    page.goto(served.url)
+    page.wait_for_selector(".ap-drawn")
+    own = set(kernels()) - before
+    assert own
+    page.close(run_before_unload=True)
+    wait_until(lambda: not any(kernel.is_running() for kernel in own), 20)
+
+
+def _is_kernel(process: psutil.Process) -> bool:
+    try:
+        return any("ipykernel" in part for part in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_a_port_in_use_is_named_with_the_way_out(desk: Desk, tmp_path: Path) -> None:
