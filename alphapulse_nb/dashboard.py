@@ -112,7 +112,7 @@ class Dashboard:
         self._faults: dict[str, Alert] = {}
         self._breaches: list[Alert] = []
         self._newest: float | None = None
-        self._unreachable = False
+        self._unreachable: set[str] = set()
         self._symbols_at = -_SYMBOLS_EVERY
         asked = _asked(os.environ.get("QUERY_STRING", ""))
         self.selection = Selection(
@@ -158,7 +158,10 @@ class Dashboard:
     def close(self) -> None:
         """Stop refreshing and close the widgets. The database stays open."""
         self.refresher.stop()
-        self.widget.close_all()
+        for widget in (*self.charts.values(), self.controls, self.cards, self.alerts):
+            widget.close()
+        self._grid.close()
+        self.widget.close()
 
     def _build(self) -> None:
         self._specs = catalog.catalog()
@@ -171,9 +174,9 @@ class Dashboard:
         )
         self.cards = Cards()
         self.alerts = Alerts()
-        grid = ipywidgets.Box([*self.charts.values(), self.alerts])
-        grid.add_class("ap-grid")
-        self.widget = ipywidgets.VBox([self.controls, self.cards, grid])
+        self._grid = ipywidgets.Box([*self.charts.values(), self.alerts])
+        self._grid.add_class("ap-grid")
+        self.widget = ipywidgets.VBox([self.controls, self.cards, self._grid])
         self.widget.add_class("ap-page")
 
     def _panel(self, spec: ChartSpec) -> LiveChart:
@@ -213,6 +216,7 @@ class Dashboard:
             with self._guard:
                 if result[0] == self.selection:
                     self._faults.pop(name, None)
+                    self._unreachable.discard(name)
                     show(*result)
 
         def failed(error: Exception) -> None:
@@ -298,7 +302,10 @@ class Dashboard:
         known = isinstance(error, AlphaPulseError)
         message = str(error) if known else f"{type(error).__name__}: {error}"
         now = self.settings.clock().timestamp()
-        self._unreachable = isinstance(error, DatabaseUnavailable)
+        if isinstance(error, DatabaseUnavailable):
+            self._unreachable.add(name)
+        else:
+            self._unreachable.discard(name)
         since = self._faults[name].at if name in self._faults else now * 1e3
         self._faults[name] = Alert(f"fault-{name}", "error", "high", title, message, since)
         if name in self.charts:
@@ -307,8 +314,6 @@ class Dashboard:
     def _finished(self) -> None:
         """A tick has ended: tell the alerts area and the badge."""
         with self._guard:
-            if not self._faults:
-                self._unreachable = False
             self.alerts.show([*self._collapsed(self._faults.values()), *self._breaches])
             self._report()
 

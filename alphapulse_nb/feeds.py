@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -109,8 +111,11 @@ class Feed:
         return Message(header, writer.bytes())
 
     def snapshot(self) -> Message | None:
-        """Everything a new reader needs, under the current number; None before the first figure."""
-        if self.seq == 0:
+        """Everything a new reader needs, under the current number.
+
+        None before the first figure and after a reset.
+        """
+        if not self._layout and not self._traces:
             return None
         writer = _Writer()
         traces = [
@@ -205,7 +210,7 @@ def _column_of(value: Any, length: int) -> _Array | None:
     if isinstance(value, pd.Series | pd.Index):
         value = value.to_numpy()
     if isinstance(value, np.ndarray):
-        return value if value.ndim == 1 else None
+        return _plain_column(value) if value.ndim == 1 else None
     if not isinstance(value, list | tuple) or len(value) != length or not length:
         return None
     if any(isinstance(item, list | tuple | dict | np.ndarray) for item in value):
@@ -213,6 +218,19 @@ def _column_of(value: Any, length: int) -> _Array | None:
     array = np.asarray(value, dtype=object)
     if all(isinstance(item, int | float | np.number) or item is None for item in value):
         return array.astype(np.float64)
+    return _plain_column(array)
+
+
+def _plain_column(array: _Array) -> _Array:
+    """Moments and decimal numbers that came as Python objects, in numpy's own types (UTC)."""
+    if array.dtype != object or not len(array):
+        return array
+    known = [item for item in array if not _missing(item)]
+    if known and all(isinstance(item, datetime) for item in known):
+        moments = pd.to_datetime(pd.Series(array), utc=True)
+        return moments.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+    if known and all(isinstance(item, Decimal) for item in known):
+        return np.array([np.nan if _missing(item) else float(item) for item in array])
     return array
 
 
@@ -286,13 +304,11 @@ def _trace_change(
         change["attrs"] = changed
     held.attrs = attrs
     records = {}
-    head: int | None = None
-    for path, values in columns.items():
-        old = held.columns[path]
-        new = _encode(values, old)
-        if head is None:
-            head = _head(old.values, new.values)
-        record = _column_change(old, new, head, writer)
+    encoded = {path: _encode(values, held.columns[path]) for path, values in columns.items()}
+    lead = "x" if "x" in encoded else next(iter(encoded), "")
+    head = _head(held.columns[lead].values, encoded[lead].values) if lead else 0
+    for path, new in encoded.items():
+        record = _column_change(held.columns[path], new, head, writer)
         held.columns[path] = new
         if record is not None:
             records[path] = record

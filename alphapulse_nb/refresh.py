@@ -1,7 +1,8 @@
 """The clock of a kernel's charts: jobs run in worker threads at a fixed rate.
 
 A tick that comes while a job still runs is skipped for that job: never two of one in flight. A new
-turn (another symbol or range) discards what older turns bring. A browser holds a lease of 150 s, as
+turn (another symbol or range) discards what older turns bring. A load that hangs is reported after
+30 s and holds up no other. A browser holds a lease of 150 s, as
 a hidden tab's timers run about once a minute; without it nothing runs, so that a kernel whose pages
 are gone goes idle.
 """
@@ -9,12 +10,11 @@ are gone goes idle.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,7 +22,11 @@ from typing import Any, Final
 LEASE: Final = 150.0
 """Seconds that a browser's last sign of life keeps the refreshes going."""
 
-_WORKERS: Final = 2
+PATIENCE: Final = 30.0
+"""Seconds after which a load that does not answer counts as failed."""
+
+_AT_ONCE: Final = 2
+"""Loads of one refresher that run at the same time."""
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +43,11 @@ class Job:
     load: Callable[[], Any]
     done: Callable[[Any], None]
     failed: Callable[[Exception], None]
-    flight: int = field(default=-1, init=False, repr=False)
-    """The turn that is in flight, or -1."""
+    turn: int = field(default=-1, init=False, repr=False)
+    """The turn of the newest load that waits or runs."""
+    task: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
+    flight: Future[Any] | None = field(default=None, init=False, repr=False)
+    """The load that a thread runs, which may outlive everybody's patience."""
 
 
 class Refresher:
@@ -64,6 +71,7 @@ class Refresher:
     ) -> None:
         self.interval = interval
         self.paused = False
+        self.patience = PATIENCE
         self.turn = 0
         self.ticks = 0
         self._around = around
@@ -75,6 +83,7 @@ class Refresher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
+        self._places = asyncio.Semaphore(_AT_ONCE)
         self._running: set[asyncio.Task[None]] = set()
 
     def add(self, job: Job) -> None:
@@ -99,6 +108,7 @@ class Refresher:
     def stop(self) -> None:
         """End the ticks. Loads in flight end by themselves; nobody takes their result."""
         self.turn += 1
+        self._stopped = True
         if self._task is not None and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._task.cancel)
 
@@ -147,6 +157,7 @@ class Refresher:
         self._after()
 
     _forced = False
+    _stopped = False
 
     def _signal(self, *, forced: bool = False) -> None:
         self._forced = self._forced or forced
@@ -154,42 +165,63 @@ class Refresher:
             self._loop.call_soon_threadsafe(self._wake.set)
 
     async def _run(self) -> None:
-        if self._wake is None:
+        if self._wake is None or self._loop is None:
             return
-        while True:
+        while not self._stopped:
             if self._forced or (self.active and self._monotonic() >= self._due):
                 self._forced = False
                 self._due += self.interval
                 if self._due <= self._monotonic():
                     self._due = self._monotonic() + self.interval
-                self._begin(await self._tick())
+                self._begin()
             delay = self._due - self._monotonic() if self.active else None
             self._wake.clear()
             if self._forced:
                 continue
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), delay)
+            # Not `wait_for`: before Python 3.12 it may swallow the cancellation that ends us.
+            timer = None if delay is None else self._loop.call_later(delay, self._wake.set)
+            try:
+                await self._wake.wait()
+            finally:
+                if timer is not None:
+                    timer.cancel()
 
-    async def _tick(self) -> list[Job]:
-        """The jobs to start now: those of which none of this turn is in flight."""
-        return [job for job in self._jobs if job.flight != self.turn]
-
-    def _begin(self, jobs: list[Job]) -> None:
-        task = asyncio.ensure_future(self._refresh(jobs, self.turn))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    def _begin(self) -> None:
+        """Start every job that does not run or wait for this turn already."""
+        jobs = [job for job in self._jobs if job.turn != self.turn or job.task is None]
+        if jobs:
+            task = asyncio.ensure_future(self._refresh(jobs, self.turn))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
 
     async def _refresh(self, jobs: list[Job], turn: int) -> None:
         with self._around():
-            await asyncio.gather(*(self._load(job, turn) for job in jobs))
+            tasks = [self._succeed(job, turn) for job in jobs]
+            await asyncio.gather(*tasks)
         if turn == self.turn:
             self.ticks += 1
             self._after()
 
-    async def _load(self, job: Job, turn: int) -> None:
-        job.flight = turn
+    def _succeed(self, job: Job, turn: int) -> asyncio.Task[None]:
+        """Load a job for this turn, after what it does for an older one."""
+        before = job.task
+        job.turn = turn
+        job.task = task = asyncio.ensure_future(self._load(job, turn, before))
+
+        def ended(_: object) -> None:
+            if job.task is task:
+                job.task = None
+
+        task.add_done_callback(ended)
+        return task
+
+    async def _load(self, job: Job, turn: int, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        if turn != self.turn:
+            return
         try:
-            result = await asyncio.wrap_future(_submit(self._guarded(job, turn)))
+            result = await self._answer(job, turn)
         except Exception as error:  # noqa: BLE001 - shown in the job's own panel
             if turn == self.turn:
                 _report(job, error)
@@ -197,32 +229,43 @@ class Refresher:
         else:
             if turn == self.turn and result is not _OUTDATED:
                 job.done(result)
-        finally:
-            if job.flight == turn:
-                job.flight = -1
 
-    def _guarded(self, job: Job, turn: int) -> Callable[[], Any]:
-        """The job's load, skipped when its turn has passed before a worker was free."""
-        return lambda: job.load() if turn == self.turn else _OUTDATED
+    async def _answer(self, job: Job, turn: int) -> Any:
+        """What the job loads. A load that hangs gives up its place, and is never run twice."""
+        if job.flight is not None and not job.flight.done():
+            await asyncio.wait({asyncio.wrap_future(job.flight)}, timeout=self.patience)
+            if not job.flight.done():
+                raise TimeoutError(f"{job.name} has not answered for {self.patience:g} s")
+        async with self._places:
+            job.flight = _in_thread(job.name, lambda: self._unless_outdated(job, turn))
+            await asyncio.wait({asyncio.wrap_future(job.flight)}, timeout=self.patience)
+        if not job.flight.done():
+            raise TimeoutError(f"{job.name} has not answered for {self.patience:g} s")
+        return job.flight.result()
+
+    def _unless_outdated(self, job: Job, turn: int) -> Any:
+        return job.load() if turn == self.turn else _OUTDATED
 
 
 _OUTDATED: Final = object()
-_pool_guard = threading.Lock()
-_pools: list[ThreadPoolExecutor] = []
 
 
-def _submit(call: Callable[[], Any]) -> Future[Any]:
-    """Hand a call to the kernel's workers, made at the first use (and so after a fork)."""
-    with _pool_guard:
-        if not _pools:
-            _pools.append(ThreadPoolExecutor(_WORKERS, thread_name_prefix="alphapulse"))
-        return _pools[0].submit(call)
+def _in_thread(name: str, call: Callable[[], Any]) -> Future[Any]:
+    """Run a call in a thread of its own, which ends with the process whatever the call does."""
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    threading.Thread(target=run, name=f"alphapulse-{name}", daemon=True).start()
+    return future
 
 
 def _report(job: Job, error: Exception) -> None:
     log.warning("%s could not be refreshed: %s: %s", job.name, type(error).__name__, error)
-
-
-def iterate(refresher: Refresher) -> Iterator[str]:
-    """The names of the jobs, in order."""
-    return (job.name for job in refresher._jobs)

@@ -155,8 +155,9 @@ def served(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser for one module: Playwright keeps a loop running in this thread until it ends."""
     from playwright.sync_api import sync_playwright
 
     path = chromium()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -26,6 +28,7 @@ from alphapulse_nb.charts.theme import SERIES
 MOST_PANELS: Final = 5
 """More units than this do not fit: those that come last in the order are left out."""
 
+_FEW: Final = 0.1
 _ORDER: Final = ("ms", "ratio", "rows/s", "%")
 _FLOORS: Final = (99.0, 95.0, 90.0, 80.0, 50.0, 0.0)
 
@@ -39,35 +42,47 @@ def system_metrics(frame: pd.DataFrame, view: View = View()) -> go.Figure:  # no
     """
     if not has_values(frame, "metric_value"):
         return no_data(view)
-    frame = frame.assign(metric_unit=frame["metric_unit"].fillna(""))
-    units = _units(frame["metric_unit"])
+    view = _measured(frame, view)
+    groups = frame.groupby([frame["metric_unit"].fillna(""), "metric_name"], sort=True)
+    series = {(str(unit), str(name)): rows for (unit, name), rows in groups}
+    units = _units({unit for unit, _ in series})
     traces: list[dict[str, Any]] = []
     titles, axes = [], []
     for panel, unit in enumerate(units):
-        rows = frame[frame["metric_unit"] == unit]
-        lines = _lines(rows, unit, panel)
+        metrics = {name: rows for (of, name), rows in series.items() if of == unit}
+        lines = _lines(metrics, unit, panel)
         traces += lines
         titles.append(_title([line["name"] for line in lines], unit))
-        axes.append(_axis(unit, rows["metric_value"]))
+        axes.append(_axis(unit, np.concatenate([line["y"] for line in lines])))
     return figure(
         traces, layout(view, showlegend=True, legend=SIDE_LEGEND, **stacked(view, titles, axes))
     )
 
 
-def _units(column: pd.Series[Any]) -> list[str]:
-    found = sorted(str(unit) for unit in column.unique())
+def _measured(frame: pd.DataFrame, view: View) -> View:
+    """The view from the first sample on, where the samples fill less than a tenth of it.
+
+    A system that was started a moment ago would be a hair at the right edge of a day.
+    """
+    if view.start is None or view.end is None:
+        return view
+    first = frame["timestamp"].min().to_pydatetime()
+    few = view.end - _FEW * (view.end - view.start) < first < view.end
+    return replace(view, start=first) if few else view
+
+
+def _units(found: set[str]) -> list[str]:
     first = [unit for unit in _ORDER if unit in found]
-    return (first + [unit for unit in found if unit not in first])[:MOST_PANELS]
+    return (first + sorted(found.difference(first)))[:MOST_PANELS]
 
 
-def _lines(rows: pd.DataFrame, unit: str, panel: int) -> list[dict[str, Any]]:
-    metrics = list(rows.groupby("metric_name", sort=True))
+def _lines(metrics: dict[str, pd.DataFrame], unit: str, panel: int) -> list[dict[str, Any]]:
     shown = _unit(unit)
     lines = []
-    for place, (metric, own) in enumerate(metrics):
+    for place, (metric, own) in enumerate(metrics.items()):
         values = drawable(own["metric_value"], _scale(unit))
         x, (y,) = with_gaps(times(own["timestamp"]), values)
-        name = escape(str(metric)).replace("_", " ")
+        name = escape(metric).replace("_", " ")
         lines.append(
             {
                 "type": "scatter",
@@ -101,10 +116,9 @@ def _scale(unit: str) -> float:
     return 100.0 if unit == "ratio" else 1.0
 
 
-def _axis(unit: str, values: pd.Series[Any]) -> dict[str, Any]:
+def _axis(unit: str, drawn: npt.NDArray[np.float64]) -> dict[str, Any]:
     """A ratio ends at 100 %, and starts at a round number below the least, so that 99 % reads."""
-    known = drawable(values, _scale(unit))
-    known = known[~np.isnan(known)]
+    known = drawn[~np.isnan(drawn)]
     if unit != "ratio" or not len(known) or known.min() < 0 or known.max() > 100:
         return {"rangemode": "tozero"}
     floor = next(step for step in _FLOORS if step <= known.min())

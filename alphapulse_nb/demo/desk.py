@@ -101,7 +101,7 @@ class Desk:
         self,
         engine: sa.Engine,
         stop: threading.Event,
-        interval: float = 2.0,
+        interval: float = 5.0,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """Write live rows until `stop` is set.

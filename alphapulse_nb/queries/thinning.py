@@ -100,7 +100,7 @@ def _extremes(values: npt.NDArray[np.float64], starts: _Integers) -> _Integers:
     found = []
     for blank, reduce in ((np.inf, np.minimum.reduceat), (-np.inf, np.maximum.reduceat)):
         filled = np.where(missing, blank, values)
-        hits = np.flatnonzero((filled == np.repeat(reduce(filled, starts), sizes)) & ~missing)
+        hits = np.flatnonzero(filled == np.repeat(reduce(filled, starts), sizes))
         runs = np.searchsorted(starts, hits, side="right")
         _, first = np.unique(runs, return_index=True)
         found.append(hits[first])

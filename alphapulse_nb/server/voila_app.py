@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,11 @@ from alphapulse_nb.errors import SettingsError
 from alphapulse_nb.widgets import assets
 
 
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """jupyter_server pings every 30 s and gives up after 90 s; tornado takes that for a mistake."""
+    return "websocket_ping_timeout" not in record.getMessage()
+
+
 class AlphaPulse(Voila):  # type: ignore[misc]
     """Voila, serving the dashboard."""
 
@@ -32,9 +38,8 @@ class AlphaPulse(Voila):  # type: ignore[misc]
     def init_settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = super().init_settings()
         settings["compress_response"] = True
+        logging.getLogger("tornado.general").addFilter(_worth_saying)
         settings["contents_manager"] = self.contents_manager = Notebooks(parent=self)
-        # jupyter_server's default time-out is longer than its interval: tornado warns.
-        settings["ws_ping_interval"] = settings["ws_ping_timeout"] = 30_000
         return settings
 
     def init_handlers(self) -> list[Any]:

@@ -43,7 +43,11 @@ export class Alerts {
     for (const alert of alerts) fillAlert(rows.get(alert.key), alert);
     const wanted = alerts.length ? [...rows.values()] : [make("li", "ap-alert-none", "Nothing needs attention.")];
     if (wanted.some((row, place) => this.list.children[place] !== row) || wanted.length !== this.list.children.length) {
-      this.list.replaceChildren(...wanted);
+      // One by one: a replaced list would be read aloud as a whole.
+      for (const row of [...this.list.children]) if (!wanted.includes(row)) row.remove();
+      wanted.forEach((row, place) => {
+        if (this.list.children[place] !== row) this.list.insertBefore(row, this.list.children[place]);
+      });
     }
     setText(this.count, alerts.length ? `${alerts.length} open` : "");
     this.showAges();

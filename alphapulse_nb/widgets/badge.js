@@ -11,8 +11,9 @@ import { duration, make, pageZone, setText } from "./dom.js";
 import { clock } from "./zone.js";
 
 /**
- * @typedef {{at: number, newest: number | null, every: number, paused: boolean,
- *   fault: string}} Status times in epoch milliseconds on the sender's clock, `every` in seconds
+ * @typedef {{at: number, sent: number, newest: number | null, every: number, paused: boolean,
+ *   fault: string}} Status times in epoch milliseconds: `at` and `newest` on the data's clock, `sent`
+ *   on the sender's machine; `every` in seconds
  */
 
 const QUIET_AFTER = 60e3;
@@ -43,19 +44,19 @@ export class Badge {
     this.status = null;
     this.receivedAt = 0;
     this.root = make("div", "ap-badge");
-    this.root.setAttribute("role", "status");
+    this.spoken = this.root.appendChild(make("span", "ap-spoken"));
+    this.spoken.setAttribute("role", "status");
     this.dot = this.root.appendChild(make("span", "ap-dot"));
     this.text = this.root.appendChild(make("span", "ap-badge-text"));
     this.detail = this.root.appendChild(make("span", "ap-badge-detail"));
-    this.detail.setAttribute("aria-live", "off");
     this.timer = setInterval(() => this.show(), 1000);
     this.show();
   }
 
-  /** @param {Status} status */
-  take(status) {
+  /** @param {Status} status @param {boolean} [kept] it was kept by the kernel, and may be old */
+  take(status, kept = false) {
     this.status = status;
-    this.receivedAt = Date.now();
+    this.receivedAt = kept ? Math.min(Date.now(), status.sent) : Date.now();
     this.show();
   }
 
@@ -64,6 +65,7 @@ export class Badge {
     const { state, text } = judge(status, this.receivedAt, Date.now());
     this.root.dataset.state = state;
     setText(this.text, text);
+    setText(this.spoken, state === "offline" && status?.fault ? text : state);
     if (!status?.at) return;
     const parts = [`updated ${clock(pageZone(), this.receivedAt)}`];
     if (status.newest !== null) {

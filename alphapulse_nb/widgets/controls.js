@@ -40,7 +40,7 @@ export class Controls {
     ];
     this.show();
     this.showTheme();
-    if (choices.get("status")?.at) this.badge.take(choices.get("status"));
+    if (choices.get("status")?.at) this.badge.take(choices.get("status"), true);
   }
 
   /** @param {string} label @param {(value: string) => void} choose @param {string} [caption] */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 import traitlets
@@ -53,6 +54,7 @@ class Controls(Widget):
             "newest": None if newest is None else newest * 1e3,
             "every": self.every,
             "paused": self.paused,
+            "sent": time.time() * 1e3,
             "fault": fault,
         }
 

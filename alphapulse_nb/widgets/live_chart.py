@@ -7,9 +7,9 @@ slow browser is never behind by more than one.
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -28,8 +28,6 @@ HEIGHT: Final = 300
 
 _ACK_PATIENCE: Final = 20.0
 """Seconds after which a missing acknowledgement is taken for lost: the next update is whole."""
-
-_keys = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,7 @@ class LiveChart(Widget):
         self._shown = Shown()
         self._busy = False
         self._at = 0.0
+        self._checked = 0.0
         self.every = every
         self._fault: dict[str, Any] | None = None
         self._waiting_since: float | None = None
@@ -83,7 +82,7 @@ class LiveChart(Widget):
         self.on_alive: Callable[[], None] = _nothing
         self.on_retry: Callable[[], None] = _nothing
         super().__init__(
-            "liveChart", title=title, height=height, _key=str(next(_keys)), _swaps=theme.swaps()
+            "liveChart", title=title, height=height, _key=uuid.uuid4().hex, _swaps=theme.swaps()
         )
         if loader is not None:
             self._refresh(loader, every)
@@ -97,7 +96,7 @@ class LiveChart(Widget):
         """Bring the browser to this figure. Safe from any thread; `at` is epoch seconds."""
         with self._guard:
             shown = self._shown if shown is None else shown
-            self._at = time.time() if at is None else at
+            self._check(at)
             self._fault = None
             self._busy = False
             if self._waits():
@@ -108,7 +107,7 @@ class LiveChart(Widget):
     def fail(self, component: str, message: str, *, at: float | None = None) -> None:
         """Show what went wrong in the panel; the last figure stays, greyed."""
         with self._guard:
-            self._at = time.time() if at is None else at
+            self._check(at)
             self._fault = {"kind": "fault", "component": component, "message": message}
             self._busy = False
             self.send(self._fault | self._about())
@@ -199,6 +198,8 @@ class LiveChart(Widget):
             figure, shown = self._held
             self._held = None
             self._update(figure, shown)
+            if self._fault is not None:
+                self.send(self._fault | self._about())
 
     def _waits(self) -> bool:
         """Whether the last message is still on its way."""
@@ -224,7 +225,22 @@ class LiveChart(Widget):
         self.send(header, [message.buffer])
 
     def _about(self) -> dict[str, Any]:
-        return {"view": asdict(self._shown), "at": self._at * 1e3, "every": self.every}
+        return {
+            "view": asdict(self._shown),
+            "at": self._at * 1e3,
+            "waited": (time.monotonic() - self._checked) * 1e3,
+            "every": self.every,
+        }
+
+    def _check(self, at: float | None) -> None:
+        """Note when the data was looked at: by its own clock, and by this machine's."""
+        self._at = time.time() if at is None else at
+        self._checked = time.monotonic()
+
+    def close(self) -> None:
+        """End the refreshes and the widget."""
+        self.stop()
+        super().close()
 
 
 def _nothing() -> None:

@@ -29,7 +29,8 @@ export class Source {
     /** @type {{component: string, message: string} | null} */
     this.fault = null;
     this.freshFor = 0;
-    this.skew = 0;
+    /** When the sender last looked at the data: by the data's clock, and by this page's. */
+    this.at = 0;
     this.beatAt = 0;
     this.every = 10;
     /** @type {Set<() => void>} */
@@ -55,8 +56,8 @@ export class Source {
     }
     if (message.view && message.view.turn < (this.awaited ?? this.view).turn) return;
     if (message.at) {
-      this.skew = message.at - Date.now();
-      this.beatAt = Date.now();
+      this.at = message.at;
+      this.beatAt = Date.now() - (message.waited ?? 0);
       this.every = message.every ?? this.every;
     }
     if (message.kind === "busy") {
@@ -64,6 +65,10 @@ export class Source {
     } else if (message.kind === "fault") {
       this.fault = { component: message.component, message: message.message };
       this.awaited = null;
+      if (message.view.turn > this.view.turn) {
+        this.view = message.view;
+        this.state = new FeedState();
+      }
     } else if (message.kind === "beat") {
       this.fault = null;
       this.awaited = null;
@@ -184,6 +189,7 @@ export class Panel {
     this.root.dataset.seq = String(state.seq);
     this.showNote(fault);
     this.showAge();
+    this.body.classList.toggle("ap-hidden", !state.seq);
     if (!state.seq || awaited) return;
     this.body.setAttribute("aria-label", this.spoken());
     try {
@@ -210,7 +216,7 @@ export class Panel {
 
   showAge() {
     const { source } = this;
-    const now = Date.now() + source.skew;
+    const now = source.at + Date.now() - source.beatAt;
     const { newest } = source.state;
     const seconds = newest === null || !source.state.seq ? null : Math.max(0, (now - newest) / 1e3);
     setText(this.age, seconds === null ? "" : `data ${duration(seconds)} old`);

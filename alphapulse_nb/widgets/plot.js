@@ -15,6 +15,7 @@ const CONFIG = {
   doubleClick: false,
 };
 const POINTS_PER_PIXEL = 2;
+const SCRIPT_PATIENCE = 30e3;
 
 /**
  * plotly.js, loaded once per page: by the page's own script tag where it has one (it is parsed while
@@ -33,20 +34,20 @@ export function plotly(fetchScript) {
 async function load(fetchScript) {
   if (globalThis.Plotly?.react) return globalThis.Plotly;
   const tag = document.querySelector('script[data-alphapulse="plotly"]');
-  if (tag && !page.plotlyFailed) await arrival(tag);
-  else await run(await fetchScript());
+  if (tag) await arrival(tag).catch(() => undefined);
+  if (!globalThis.Plotly?.react) await run(await fetchScript());
   return globalThis.Plotly;
 }
 
 /** @param {Element} tag a script that the page itself loads */
 function arrival(tag) {
   return new Promise((resolve, reject) => {
+    const fail = () => reject(new Error("the chart library could not be loaded"));
     if (globalThis.Plotly?.react) resolve(undefined);
+    if (/** @type {HTMLElement} */ (tag).dataset.failed) fail();
     tag.addEventListener("load", resolve);
-    tag.addEventListener("error", () => {
-      page.plotlyFailed = true;
-      reject(new Error("the chart library could not be loaded from the server"));
-    });
+    tag.addEventListener("error", fail);
+    setTimeout(fail, SCRIPT_PATIENCE);
   });
 }
 
@@ -143,6 +144,8 @@ export class Plot {
     this.shown = state;
     const zone = this.options.zone();
     const layout = /** @type {any} */ (nested(structuredClone(state.layout)));
+    layout.uirevision ??= "";
+    for (const axis of timeAxesOf(layout)) plainRange(layout[axis]);
     if (layout.uirevision !== this.revision) {
       this.revision = layout.uirevision;
       this.zoom = {};
@@ -164,6 +167,7 @@ export class Plot {
     layout.height = this.place.clientHeight;
     this.current = layout;
     const data = state.traces.map((trace) => drawable(trace, layout, width, zone));
+    identify(data);
     if (!isDark()) return { data, layout };
     return { data: swapped(data, this.options.swaps), layout: swapped(layout, this.options.swaps) };
   }
@@ -199,11 +203,33 @@ const axesOf = (/** @type {any} */ layout) =>
 const timeAxesOf = (/** @type {any} */ layout) =>
   axesOf(layout).filter((key) => layout[key].type === "date");
 
-/** Plotly reports date ranges as text in UTC. @param {any} value */
+/** A date as epoch ms: Plotly writes dates as text in UTC. @param {any} value */
 function epoch(value) {
   if (typeof value === "number") return value;
-  const ms = Date.parse(`${String(value).replace(" ", "T")}Z`);
+  const text = String(value).replace(" ", "T");
+  const dated = text.includes("T") && !/(Z|[+-]\d\d:?\d\d)$/.test(text);
+  const ms = Date.parse(dated ? `${text}Z` : text);
   return Number.isNaN(ms) ? Number(value) : ms;
+}
+
+/** Write a time axis's range in epoch ms; one that is no time is left to Plotly. @param {any} axis */
+function plainRange(axis) {
+  const range = axis.range?.map(epoch);
+  if (range?.every(Number.isFinite)) axis.range = range;
+  else delete axis.range;
+}
+
+/**
+ * Name each trace for good, so that a hidden one stays the hidden one when others come and go.
+ * @param {any[]} data
+ */
+function identify(data) {
+  const seen = new Map();
+  for (const trace of data) {
+    const name = [trace.type, trace.name, trace.xaxis, trace.yaxis].join("|");
+    seen.set(name, (seen.get(name) ?? 0) + 1);
+    trace.uid ??= `${name}|${seen.get(name)}`;
+  }
 }
 
 /**
@@ -259,7 +285,9 @@ function localHover(out, trace, rows, zone) {
 function decimated(trace, out, range, width) {
   const x = trace.columns.x?.values;
   const y = trace.columns.y?.values;
-  if (!x || !y || !String(out.mode ?? "").startsWith("lines") || out.mode.includes("markers")) {
+  const counted = trace.columns.x?.type !== "label" && trace.columns.y?.type !== "label";
+  const line = /^lines(?!.*markers)/.test(out.mode ?? "");
+  if (!x || !y || !counted || !line) {
     return null;
   }
   const [low, high] = range ?? [x[0], x[x.length - 1]];

@@ -23,10 +23,6 @@ VIEW = View(
     datetime(2026, 3, 1, tzinfo=UTC),
     datetime(2026, 3, 2, tzinfo=UTC),
 )
-_HEAD_BY_CUSTOMDATA = pytest.mark.xfail(
-    reason="feeds counts the rows that left the head by the first column, which is customdata",
-    strict=True,
-)
 every = pytest.mark.parametrize("name", MAKERS)
 
 
@@ -164,15 +160,7 @@ def test_times_are_drawn_in_utc_whatever_the_zone_of_the_frame(name: str) -> Non
     assert first == START.tz_localize(None).to_datetime64()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=_HEAD_BY_CUSTOMDATA)
-        if name in ("funding_rates", "performance")
-        else name
-        for name in MAKERS
-    ],
-)
+@every
 def test_ten_new_rows_make_a_small_patch(name: str) -> None:
     frame = MAKERS[name](2_000)
     feed = Feed()

@@ -98,6 +98,7 @@ def test_the_dashboard_and_charts_of_ones_own_are_live_in_jupyterlab(
     with lab(tmp_path, desk.server.url) as url:
         page.goto(f"{url}lab/tree/desk.ipynb")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
+        page.get_by_text("| Idle").wait_for(timeout=60_000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_text("Run Selected Cell", exact=True).first.wait_for()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
