@@ -149,7 +149,9 @@ def demo(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the market.")] = None,
 ) -> None:
     """Show a live dashboard over a synthetic trading desk, in the embedded database."""
-    settings = _settings(DASHBOARD_PORT=port, ALPHAPULSE_SEED=seed)
+    settings = _settings(
+        DASHBOARD_PORT=port, ALPHAPULSE_SEED=seed, ALPHAPULSE_NOTICE="Synthetic market"
+    )
     if settings.database() is not None:
         raise InputError(
             "the demo writes to the embedded database only: unset DATABASE_URL, DB_HOST, DB_NAME "

@@ -171,6 +171,7 @@ class Dashboard:
             span=self.selection.span,
             spans=list(RANGES),
             every=self.settings.refresh_interval,
+            notice=self.settings.notice,
         )
         self.cards = Cards()
         self.alerts = Alerts()

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     token: SecretStr | None = _setting(
         "DASHBOARD_TOKEN", None, "what a viewer must present; required beyond loopback"
     )
+    notice: str = _setting(
+        "ALPHAPULSE_NOTICE", "", "a few words beside the name on the page", max_length=60
+    )
     now: AwareDatetime | None = _setting(
         "ALPHAPULSE_NOW", None, "a fixed clock, for reproducible notebooks (2026-01-31T12:00:00Z)"
     )

@@ -150,3 +150,22 @@ def test_a_live_chart_by_name_knows_its_symbol_and_refuses_an_unknown_name(db: D
         dashboard.live_chart("nope", db)
     with pytest.raises(InputError, match="unknown range"):
         dashboard.live_chart("funding_rates", db, span="nope")
+
+
+def test_closing_a_dashboard_leaves_the_other_widgets_alone(db: Database, config: Settings) -> None:
+    first, second = (Dashboard(db, symbol="BTC/USDT", settings=config) for _ in range(2))
+    first.close()
+    assert second.widget.comm is not None
+    assert first.widget.comm is None
+    second.refresh()
+    second.close()
+
+
+def test_a_chart_of_its_own_error_does_not_hide_that_the_database_is_away(
+    board: Dashboard,
+) -> None:
+    jobs = board.refresher._jobs
+    jobs[1].failed(DatabaseUnavailable("The database cannot be reached."))
+    jobs[2].failed(ValueError("mine"))
+    board._finished()
+    assert board.controls._status["fault"] == "the database cannot be reached"

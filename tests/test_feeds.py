@@ -241,3 +241,29 @@ def test_any_sequence_of_figures_ends_in_the_last_one(
 def _sent(message: Message | None) -> Message:
     assert message is not None
     return message
+
+
+def test_moments_and_decimals_of_plain_python_are_times_and_numbers() -> None:
+    from datetime import UTC, datetime, timedelta, timezone
+    from decimal import Decimal
+
+    east = timezone(timedelta(hours=2))
+    moments = [datetime(2026, 1, 1, 2, tzinfo=east), datetime(2026, 1, 1, 1, tzinfo=UTC)]
+    feed, reader = Feed(), Reader()
+    figure = go.Figure(
+        {"data": [{"type": "scatter", "x": moments, "y": [Decimal("1.5"), Decimal("2.5")]}]}
+    )
+    reader.take(_sent(feed.update(figure)))
+    assert reader.layout["xaxis.type"] == "date"
+    assert reader.values(0, "x") == [
+        pd.Timestamp("2026-01-01").timestamp() * 1e3,
+        pd.Timestamp("2026-01-01 01:00").timestamp() * 1e3,
+    ]
+    assert reader.values(0, "y") == [1.5, 2.5]
+
+
+def test_rows_that_leave_are_counted_on_the_time_axis_and_not_on_repeated_values() -> None:
+    feed = Feed()
+    feed.update(line(0, 100, customdata=np.repeat(1.0, 100)))
+    patch = _sent(feed.update(line(5, 105, customdata=np.repeat(1.0, 100))))
+    assert len(patch.buffer) == 2 * 5 * 8

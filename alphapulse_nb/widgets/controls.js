@@ -21,6 +21,8 @@ export class Controls {
     this.badge = new Badge();
     this.root = make("header", "ap ap-head");
     this.root.append(make("div", "ap-brand", "AlphaPulse"));
+    const notice = choices.get("notice");
+    if (notice) this.root.append(make("span", "ap-notice", notice));
     this.symbol = this.select("Symbol", (value) => this.choose("symbol", value));
     this.ranges = this.root.appendChild(make("div", "ap-ranges"));
     this.ranges.setAttribute("role", "radiogroup");

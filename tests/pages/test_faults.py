@@ -226,3 +226,11 @@ WATCH = """() => {
         }
     }, 20);
 }"""
+
+
+def test_a_chart_library_that_does_not_load_comes_through_the_kernel(
+    page: Page, shaky: Served
+) -> None:
+    page.route("**/plotly-*.js", lambda route: route.abort())
+    open_dashboard(page, shaky.url, ON_BTC)
+    assert drawn(page, "Funding rates")

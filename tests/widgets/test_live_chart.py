@@ -149,3 +149,24 @@ def test_retry_and_signs_of_life_reach_their_callbacks(chart: Any) -> None:
 
 def test_its_repr_is_the_same_in_every_run(chart: Any) -> None:
     assert repr(chart) == "LiveChart('Spread')"
+
+
+def test_a_browser_that_comes_after_a_failed_switch_gets_no_empty_chart(chart: Any) -> None:
+    chart.show(figure(1), Shown("ETH", "", 0))
+    chart.await_view(Shown("BTC", "", 1))
+    chart.fail("Spread", "no")
+    chart.sent.clear()
+    ask(chart, kind="ready")
+    assert kinds(chart) == ["fault"]
+
+
+def test_a_failure_outlives_the_acknowledgement_of_an_older_figure(chart: Any) -> None:
+    chart.show(figure(1))
+    chart.show(figure(1, 2))
+    chart.fail("Spread", "no")
+    ask(chart, kind="ack", seq=1)
+    assert kinds(chart) == ["snapshot", "fault", "patch", "fault"]
+
+
+def test_no_two_charts_share_a_key() -> None:
+    assert LiveChart()._key != LiveChart()._key

@@ -249,3 +249,88 @@ def test_cards_write_fractions_in_per_cent_and_signs_in_full(
     card = {"key": "k", "label": "l", "value": value, "kind": kind, "tone": "", "hint": ""}
     said = scripts.evaluate("""async (card) => (await import("/cards.js")).written(card)""", card)
     assert said == text
+
+
+DRAW = """async ([layout, traces]) => {
+    const { Plot } = await import("/plot.js");
+    const place = document.body.appendChild(document.createElement("div"));
+    Object.assign(place.style, { width: "400px", height: "200px" });
+    const plot = new Plot(place, { swaps: {}, plotly: async () => null, zone: () => "UTC" });
+    const figure = plot.figure({ layout, traces });
+    return { xaxis: figure.layout.xaxis, uids: figure.data.map((trace) => trace.uid) };
+}"""
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        ["2026-01-01T00:00:00", "2026-01-02T00:00:00"],
+        ["2026-01-01 00:00", "2026-01-02 00:00"],
+        ["2026-01-01T01:00:00+01:00", "2026-01-02T00:00:00Z"],
+        [millis(2026, 1, 1), millis(2026, 1, 2)],
+    ],
+)
+def test_a_range_written_as_dates_gets_its_ticks(scripts: Page, ends: list[Any]) -> None:
+    axis = scripts.evaluate(DRAW, [{"xaxis.type": "date", "xaxis.range": ends}, []])["xaxis"]
+    assert axis["range"] == [millis(2026, 1, 1), millis(2026, 1, 2)]
+    assert axis["ticktext"][0] == "00:00<br>1 Jan"
+
+
+def test_a_range_that_is_no_time_is_left_to_plotly(scripts: Page) -> None:
+    axis = scripts.evaluate(DRAW, [{"xaxis.type": "date", "xaxis.range": ["a", "b"]}, []])["xaxis"]
+    assert "range" not in axis
+
+
+def test_a_trace_keeps_its_identity_when_another_comes_before_it(scripts: Page) -> None:
+    def trace(name: str) -> dict[str, Any]:
+        return {"attrs": {"type": "scatter", "name": name}, "columns": {}}
+
+    before = scripts.evaluate(DRAW, [{}, [trace("bybit"), trace("bybit")]])["uids"]
+    after = scripts.evaluate(DRAW, [{}, [trace("binance"), trace("bybit"), trace("bybit")]])["uids"]
+    assert after[1:] == before
+    assert len(set(after)) == 3
+
+
+TAKE = """async (messages) => {
+    const { Source } = await import("/panel.js");
+    let take;
+    const sent = [];
+    const source = new Source({
+        send: (message) => sent.push(message.kind),
+        listen: (call) => { take = call; return () => {}; },
+    });
+    for (const message of messages) take(message, new DataView(new ArrayBuffer(8)));
+    source.close();
+    return { sent, age: (source.at + Date.now() - source.beatAt - source.state.newest) / 1000,
+        seq: source.state.seq, symbol: source.view.symbol, fault: source.fault };
+}"""
+
+
+def snapshot(symbol: str, turn: int, **more: Any) -> dict[str, Any]:
+    view = {"symbol": symbol, "span": "last 1 h", "turn": turn}
+    parts = {"seq": 1, "traces": [], "layout": {}, "newest": 1000.0, "at": 5000.0}
+    return {"kind": "snapshot", "view": view, **parts, **more}
+
+
+def test_the_age_of_a_figure_that_is_sent_again_goes_on(scripts: Page) -> None:
+    """Whatever the browser's own clock says: here the data's clock stands in 1970."""
+    fresh = scripts.evaluate(TAKE, [snapshot("BTC", 0, waited=0)])
+    assert fresh["age"] == pytest.approx(4, abs=1)
+    resent = scripts.evaluate(TAKE, [snapshot("BTC", 0, waited=3_600_000)])
+    assert resent["age"] == pytest.approx(3604, abs=1)
+
+
+def test_a_failure_of_a_new_view_does_not_uncover_the_old_one(scripts: Page) -> None:
+    fault = {"kind": "fault", "component": "c", "message": "m", "at": 6000.0}
+    view = {"symbol": "ETH", "span": "last 1 h", "turn": 1}
+    busy = {"kind": "busy", "view": view}
+    got = scripts.evaluate(TAKE, [snapshot("BTC", 0), busy, {**fault, "view": view}])
+    assert (got["symbol"], got["seq"]) == ("ETH", 0)
+    assert got["fault"]["message"] == "m"
+
+
+def test_what_an_older_turn_brings_is_dropped(scripts: Page) -> None:
+    busy = {"kind": "busy", "view": {"symbol": "ETH", "span": "last 1 h", "turn": 1}}
+    got = scripts.evaluate(TAKE, [busy, snapshot("BTC", 0)])
+    assert got["seq"] == 0
+    assert got["sent"] == ["ready"]
