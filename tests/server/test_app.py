@@ -94,6 +94,7 @@ def test_a_closed_page_ends_its_kernel(page: Page, served: Served) -> None:
     own = set(kernels()) - before
     assert own
     page.close(run_before_unload=True)
+    wait_until(page.is_closed)
     wait_until(lambda: not any(kernel.is_running() for kernel in own), 20)
 
 
