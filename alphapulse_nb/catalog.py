@@ -36,7 +36,8 @@ class ChartSpec:
 
     `load(db, symbol, window, max_points)` gives the frame, `draw(frame, view)` the figure.
     `tables` are those whose changes concern it; `fresh_for` is the age in seconds above which its
-    newest point counts as stale (0 for never); `by_symbol` is False for a chart of the whole desk.
+    newest point counts as stale (0 for never); `by_symbol` is False for a chart of the whole desk;
+    `max_points` is how many rows of a series it asks for at most.
     """
 
     name: str
@@ -46,12 +47,13 @@ class ChartSpec:
     tables: tuple[str, ...]
     fresh_for: float = 0.0
     by_symbol: bool = True
+    max_points: int = MAX_POINTS
 
     def figure(
-        self, db: Database, symbol: str, window: Window, max_points: int = MAX_POINTS
+        self, db: Database, symbol: str, window: Window, max_points: int | None = None
     ) -> go.Figure:
         """Query and draw."""
-        frame = self.load(db, symbol, window, max_points)
+        frame = self.load(db, symbol, window, max_points or self.max_points)
         about = symbol if self.by_symbol else ""
         figure = self.draw(frame, View(about, window.label, window.start, window.end))
         if not isinstance(figure, go.Figure):
@@ -95,6 +97,7 @@ OURS: Final = (
         ("system_metrics",),
         fresh_for=600,
         by_symbol=False,
+        max_points=400,  # five small panels: more would not show, and would be most of the page
     ),
 )
 
