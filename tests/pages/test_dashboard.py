@@ -302,3 +302,31 @@ def test_html_in_a_symbol_is_text_and_never_runs(page: Page, served: Served, des
     finally:
         desk.run("delete from funding_rates where symbol = :symbol", symbol=name)
         desk.run("delete from anomalies where symbol = :symbol", symbol=name)
+
+
+HIDE = """(hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_hidden_page_draws_nothing_and_on_return_once(
+    page: Page, served: Served, desk: Desk
+) -> None:
+    open_dashboard(page, served.url, ON_BTC)
+    page.evaluate(HIDE, True)
+    page.wait_for_timeout(300)
+    seq = _seq(page, FUNDING)
+    page.evaluate(
+        """(title) => {
+            window.__drawn = 0;
+            document.querySelector(`.ap-panel[data-title="${title}"] .js-plotly-plot`)
+                .on("plotly_afterplot", () => { window.__drawn += 1; });
+        }""",
+        FUNDING,
+    )
+    page.wait_for_timeout(5000)
+    assert page.evaluate("window.__drawn") == 0
+    page.evaluate(HIDE, False)
+    wait_until(lambda: _seq(page, FUNDING) > seq, 5)
+    assert page.evaluate("window.__drawn") <= 2
