@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, MutableMapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import sqlalchemy as sa
 from pydantic import (
@@ -29,9 +29,13 @@ from alphapulse_nb.errors import SettingsError
 
 _EXAMPLE_URL: Final = "postgresql://user:password@host:5432/name"
 _DRIVERS: Final = frozenset({"postgresql", "postgres", "postgresql+psycopg2"})
-_SERVER_ONLY: Final = ("DASHBOARD_HOST", "DASHBOARD_PORT", "DASHBOARD_DEBUG", "DASHBOARD_TOKEN")
-_PREFIXES: Final = ("ALPHAPULSE_", "DASHBOARD_")
+_SERVER: Final = "DASHBOARD_"
+"""What the names of the server's own settings begin with; no kernel gets to see those."""
+_PREFIXES: Final = ("ALPHAPULSE_", _SERVER)
 _CONTROL: Final = re.compile(r"[\x00-\x20\x7f]")
+_BASE_URL: Final = re.compile(r"/|(?:/[A-Za-z0-9._~-]*[A-Za-z0-9_~-])+/?")
+_HEADER: Final = re.compile(r"[A-Za-z0-9-]{1,100}")
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d{1,5})?")
 
 
 def _setting(name: str, default: Any, help_text: str, **limits: Any) -> Any:
@@ -69,8 +73,48 @@ class Settings(BaseSettings):
     host: str = _setting("DASHBOARD_HOST", "127.0.0.1", "address that the server listens on")
     port: int = _setting("DASHBOARD_PORT", 8050, "port that the server listens on", ge=0, le=65535)
     debug: bool = _setting("DASHBOARD_DEBUG", False, "verbose log; loopback only")
+    base_url: str = _setting("DASHBOARD_BASE_URL", "/", "path that the dashboard lives under")
     token: SecretStr | None = _setting(
-        "DASHBOARD_TOKEN", None, "what a viewer must present; required beyond loopback"
+        "DASHBOARD_TOKEN", None, "what a viewer must present, once, in the address or a header"
+    )
+    password: SecretStr | None = _setting(
+        "DASHBOARD_PASSWORD", None, "one password for all viewers, asked for on a page"
+    )
+    no_auth: bool = _setting(
+        "DASHBOARD_NO_AUTH", False, "let everybody in, also on an address that others can reach"
+    )
+    trusted_proxies: str = _setting(
+        "DASHBOARD_TRUSTED_PROXIES",
+        "",
+        "addresses or networks whose X-Forwarded-* headers count (10.0.0.5, 10.1.0.0/16)",
+    )
+    remote_user_header: str = _setting(
+        "DASHBOARD_REMOTE_USER_HEADER",
+        "",
+        "header in which a trusted proxy names the user it has signed in (X-Remote-User)",
+    )
+    origins: str = _setting(
+        "DASHBOARD_ORIGINS", "", "other sites that may use the API (https://desk.example)"
+    )
+    cookie_secret: SecretStr | None = _setting(
+        "DASHBOARD_COOKIE_SECRET",
+        None,
+        "key that signs cookies, the same on every server (default: kept in the data folder)",
+    )
+    max_kernels: int = _setting(
+        "DASHBOARD_MAX_KERNELS", 150, "pages with a kernel at a time; more are asked to wait", ge=1
+    )
+    rate_limit: int = _setting(
+        "DASHBOARD_RATE_LIMIT", 600, "API requests a minute for each client; 0 is no limit", ge=0
+    )
+    self_metrics: bool = _setting(
+        "DASHBOARD_SELF_METRICS", False, "write the server's own figures to system_metrics"
+    )
+    log_file: Path | None = _setting(
+        "DASHBOARD_LOG_FILE", None, "file that the log goes to (default: standard error)"
+    )
+    log_format: Literal["text", "json"] = _setting(
+        "DASHBOARD_LOG_FORMAT", "text", "text for people, or json with one object a line"
     )
     notice: str = _setting(
         "ALPHAPULSE_NOTICE", "", "a few words beside the name on the page", max_length=60
@@ -93,7 +137,47 @@ class Settings(BaseSettings):
             raise ValueError(f"is not the address of a Postgres; expected {_EXAMPLE_URL}")
         return value
 
-    @field_validator("token")
+    @field_validator("base_url")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        if not _BASE_URL.fullmatch(value):
+            raise ValueError("must be a path such as / or /desk/")
+        return value if value.endswith("/") else value + "/"
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        try:
+            networks(value)
+        except ValueError:
+            raise ValueError("must be addresses or networks, such as 10.0.0.5, 10.1.0.0/16") from (
+                None
+            )
+        return value
+
+    @field_validator("remote_user_header")
+    @classmethod
+    def _header(cls, value: str) -> str:
+        if value and not _HEADER.fullmatch(value):
+            raise ValueError("must be the name of a header, such as X-Remote-User")
+        return value
+
+    @field_validator("origins")
+    @classmethod
+    def _sites(cls, value: str) -> str:
+        for origin in words(value):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError("must be origins such as https://desk.example, without a path")
+        return value
+
+    @field_validator("cookie_secret")
+    @classmethod
+    def _random_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 32:
+            raise ValueError("must have at least 32 characters")
+        return value
+
+    @field_validator("token", "password")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 8:
@@ -117,17 +201,23 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _safe_address(self) -> Self:
-        if is_loopback(self.host):
-            return self
-        if self.debug:
+        if self.debug and not is_loopback(self.host):
             raise ValueError(
                 f"DASHBOARD_DEBUG is on and DASHBOARD_HOST is {self.host}: debug is for 127.0.0.1"
             )
-        if self.token is None:
+        if self.remote_user_header and not self.trusted_proxies:
             raise ValueError(
-                f"DASHBOARD_HOST is {self.host}, which others can reach: set DASHBOARD_TOKEN"
+                "DASHBOARD_REMOTE_USER_HEADER needs DASHBOARD_TRUSTED_PROXIES: anybody could send "
+                "that header"
             )
+        closed = self.token or self.password or self.remote_user_header
+        if self.no_auth and closed:
+            raise ValueError("DASHBOARD_NO_AUTH contradicts a token, password or proxy header")
         return self
+
+    def guarded(self) -> bool:
+        """Whether the settings alone keep strangers out (users of the database may, too)."""
+        return bool(self.token or self.password or self.remote_user_header)
 
     def database(self) -> sa.URL | None:
         """Where the database is; None for the embedded one."""
@@ -170,13 +260,14 @@ def hand_down(settings: Settings, environment: MutableMapping[str, str]) -> None
     A child starts in another folder, where our `.env` is not, and knows no command-line options.
     What concerns the server alone is left out, above all the token, which no notebook may see.
     """
-    for name in _SERVER_ONLY:
-        environment.pop(name, None)
+    for name, _, _ in listed():
+        if name.startswith(_SERVER):
+            environment.pop(name, None)
     # Named, since a child's own folder may hold a `.env` with an address it would refuse.
     environment["DASHBOARD_HOST"] = "127.0.0.1"
     for field, (name, _, _) in zip(Settings.model_fields, listed(), strict=True):
         value = getattr(settings, field)
-        if name in _SERVER_ONLY or value is None:
+        if name.startswith(_SERVER) or value is None:
             continue
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
@@ -201,6 +292,16 @@ def listed() -> list[tuple[str, str, str]]:
             (name, "" if field.default is None else str(field.default), field.description or "")
         )
     return rows
+
+
+def words(value: str) -> list[str]:
+    """The entries of a setting that holds several, parted by commas or spaces."""
+    return value.replace(",", " ").split()
+
+
+def networks(value: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """The networks that a setting names; raises `ValueError` for anything else."""
+    return [ipaddress.ip_network(word, strict=False) for word in words(value)]
 
 
 def is_loopback(host: str) -> bool:

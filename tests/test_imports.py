@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "alphapulse_nb"
 MAY_KNOW = {
     "errors": set[str](),
     "settings": {"errors"},
+    "people": set[str](),
     "db": {"errors"},
     "queries": {"db", "errors"},
     "metrics": set[str](),
