@@ -21,10 +21,11 @@ from alphapulse_nb import settings as settings_module
 from alphapulse_nb.catalog import ChartSpec
 from alphapulse_nb.charts import Card, View
 from alphapulse_nb.db import connection
-from alphapulse_nb.db.connection import Database
+from alphapulse_nb.db.connection import Database, spending
 from alphapulse_nb.errors import AlphaPulseError, DatabaseUnavailable, InputError
 from alphapulse_nb.queries import DEFAULT_RANGE, RANGES, Window
 from alphapulse_nb.refresh import Job, Refresher
+from alphapulse_nb.reports import Reporter
 from alphapulse_nb.settings import Settings
 from alphapulse_nb.widgets.alerts import Alert, Alerts
 from alphapulse_nb.widgets.cards import Cards
@@ -121,7 +122,10 @@ class Dashboard:
         if self.selection.span not in RANGES:
             self.selection = Selection(self.selection.symbol, DEFAULT_RANGE)
         self.refresher = Refresher(
-            self.settings.refresh_interval, around=self.db.session, after=self._finished
+            self.settings.refresh_interval,
+            around=self.db.session,
+            after=self._finished,
+            report=Reporter(),
         )
         self._build()
         self._add_jobs()
@@ -211,7 +215,11 @@ class Dashboard:
 
         def run() -> tuple[Selection, datetime, Any]:
             selection, now = self.selection, self.settings.clock()
-            return selection, now, load(selection, now)
+            with spending() as spent:
+                try:
+                    return selection, now, load(selection, now)
+                finally:
+                    job.query, job.rows = spent.seconds, spent.rows
 
         def done(result: tuple[Selection, datetime, Any]) -> None:
             with self._guard:
@@ -224,7 +232,8 @@ class Dashboard:
             with self._guard:
                 self._fail(name, title, error)
 
-        self.refresher.add(Job(name, run, done, failed))
+        job = Job(name, run, done, failed)
+        self.refresher.add(job)
 
     def _watch(self) -> None:
         self.controls.observe(self._chosen, ["symbol", "span"])

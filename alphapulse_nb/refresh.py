@@ -19,6 +19,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from alphapulse_nb import reports
+
 LEASE: Final = 150.0
 """Seconds that a browser's last sign of life keeps the refreshes going."""
 
@@ -48,6 +50,17 @@ class Job:
     task: asyncio.Task[None] | None = field(default=None, init=False, repr=False)
     flight: Future[Any] | None = field(default=None, init=False, repr=False)
     """The load that a thread runs, which may outlive everybody's patience."""
+    seconds: float = field(default=0.0, init=False, repr=False)
+    """How long the newest load took; `query` of it in the database, for so many `rows`."""
+    query: float = field(default=0.0, init=False, repr=False)
+    rows: int = field(default=0, init=False, repr=False)
+    error: Exception | None = field(default=None, init=False, repr=False)
+    """What the newest load raised."""
+
+    def told(self) -> reports.Load:
+        """The newest load as a part of a report."""
+        ended = reports.outcome(self.error)
+        return reports.Load(self.name, self.seconds, self.query, self.rows, ended)
 
 
 class Refresher:
@@ -58,6 +71,7 @@ class Refresher:
     interval: seconds between ticks.
     around: entered while any job of a tick runs, to share connections.
     after: called on the loop when all jobs of a tick have ended.
+    report: takes what each tick cost, on the loop; must not raise.
     monotonic: the clock, in seconds.
     """
 
@@ -67,6 +81,7 @@ class Refresher:
         *,
         around: Callable[[], AbstractContextManager[Any]] = nullcontext,
         after: Callable[[], None] = lambda: None,
+        report: Callable[[reports.Refresh], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.interval = interval
@@ -76,6 +91,7 @@ class Refresher:
         self.ticks = 0
         self._around = around
         self._after = after
+        self._tell = report
         self._monotonic = monotonic
         self._jobs: list[Job] = []
         self._leased_until = monotonic() + LEASE
@@ -170,10 +186,11 @@ class Refresher:
         while not self._stopped:
             if self._forced or (self.active and self._monotonic() >= self._due):
                 self._forced = False
+                late = max(self._monotonic() - self._due, 0.0)
                 self._due += self.interval
                 if self._due <= self._monotonic():
                     self._due = self._monotonic() + self.interval
-                self._begin()
+                self._begin(late)
             delay = self._due - self._monotonic() if self.active else None
             self._wake.clear()
             if self._forced:
@@ -186,21 +203,24 @@ class Refresher:
                 if timer is not None:
                     timer.cancel()
 
-    def _begin(self) -> None:
+    def _begin(self, late: float) -> None:
         """Start every job that does not run or wait for this turn already."""
         jobs = [job for job in self._jobs if job.turn != self.turn or job.task is None]
         if jobs:
-            task = asyncio.ensure_future(self._refresh(jobs, self.turn))
+            task = asyncio.ensure_future(self._refresh(jobs, self.turn, late))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    async def _refresh(self, jobs: list[Job], turn: int) -> None:
+    async def _refresh(self, jobs: list[Job], turn: int, late: float) -> None:
+        began = self._monotonic()
         with self._around():
             tasks = [self._succeed(job, turn) for job in jobs]
             await asyncio.gather(*tasks)
         if turn == self.turn:
             self.ticks += 1
             self._after()
+            took = self._monotonic() - began
+            self._tell(reports.Refresh(took, late, tuple(job.told() for job in jobs)))
 
     def _succeed(self, job: Job, turn: int) -> asyncio.Task[None]:
         """Load a job for this turn, after what it does for an older one."""
@@ -220,9 +240,13 @@ class Refresher:
             await asyncio.wait({before})
         if turn != self.turn:
             return
+        job.error = None
+        # What is told of a load that never answers.
+        job.seconds, job.query, job.rows = self.patience, 0.0, 0
         try:
             result = await self._answer(job, turn)
         except Exception as error:  # noqa: BLE001 - shown in the job's own panel
+            job.error = error
             if turn == self.turn:
                 _report(job, error)
                 job.failed(error)
@@ -244,7 +268,13 @@ class Refresher:
         return job.flight.result()
 
     def _unless_outdated(self, job: Job, turn: int) -> Any:
-        return job.load() if turn == self.turn else _OUTDATED
+        if turn != self.turn:
+            return _OUTDATED
+        began = time.perf_counter()
+        try:
+            return job.load()
+        finally:
+            job.seconds = time.perf_counter() - began
 
 
 _OUTDATED: Final = object()

@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -54,6 +56,28 @@ _REASONS = (
     (("no pg_hba.conf entry", "SSL"), "its rules for connections refuse ours"),
 )
 """What to say for what libpq says, whose own words may hold parts of the address."""
+
+
+@dataclass
+class Spent:
+    """What reading has cost so far: seconds of waiting and decoding, and rows."""
+
+    seconds: float = 0.0
+    rows: int = 0
+
+
+_spent: ContextVar[Spent | None] = ContextVar("alphapulse_spent", default=None)
+
+
+@contextmanager
+def spending() -> Iterator[Spent]:
+    """Add up what the reads inside cost, those of this thread or task only."""
+    spent = Spent()
+    token = _spent.set(spent)
+    try:
+        yield spent
+    finally:
+        _spent.reset(token)
 
 
 class Database:
@@ -127,7 +151,7 @@ class Database:
         Raises `DatabaseUnavailable`, `SchemaError`, `PermissionDenied`, `QueryTimeout` or
         `DatabaseError`, whichever tells the caller what to do next.
         """
-        with self.session():
+        with self.session(), _timed():
             pooled = self._begin()
             raw: RawConnection = pooled.dbapi_connection  # type: ignore[assignment]
             try:
@@ -161,7 +185,11 @@ class Database:
         Raises what `transaction` raises.
         """
         with self.transaction() as raw:
-            return copy.read_frame(raw, query, self._labels, values)
+            frame = copy.read_frame(raw, query, self._labels, values)
+        spent = _spent.get()
+        if spent is not None:
+            spent.rows += len(frame)
+        return frame
 
     def scalar(self, query: sa.Select[Any] | sa.TextClause) -> Any:
         """The first column of the first row, or None."""
@@ -302,6 +330,16 @@ def parse_url(url: str | sa.URL) -> sa.URL:
             f"the database URL holds an option that Postgres does not know, among: {names}"
         ) from None
     return url
+
+
+@contextmanager
+def _timed() -> Iterator[None]:
+    spent, began = _spent.get(), time.perf_counter()
+    try:
+        yield
+    finally:
+        if spent is not None:
+            spent.seconds += time.perf_counter() - began
 
 
 def _reason(error: BaseException) -> str:
