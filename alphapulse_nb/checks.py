@@ -130,6 +130,7 @@ def inside(db: Database) -> Iterator[Check]:
     yield Check("database", "ok", f"{db.where}, Postgres {version}")
     yield Check("TimescaleDB", "ok", str(found))
     yield from tables(db)
+    yield own_schema(db)
     yield Check("triggers", "warning", "not installed: the dashboard polls", _NO_PUSHES)
 
 
@@ -150,6 +151,19 @@ def tables(db: Database) -> Iterator[Check]:
         yield Check("tables", state, str(finding), finding.next_step)
     if not findings:
         yield Check("tables", "ok", f"{len(metadata.tables)} tables, all columns as expected")
+
+
+def own_schema(db: Database) -> Check:
+    """The schema in which users and our other state are kept."""
+    from alphapulse_nb import state as own
+
+    with own.State(db) as state:
+        found = own.standing(state)
+    if found.state == "missing":
+        detail = "not made yet: `alphapulse serve` and `alphapulse users add` make it"
+        return Check("own schema", "ok", detail)
+    marks: dict[str, State] = {"ok": "ok", "old": "warning", "denied": "warning"}
+    return Check("own schema", marks.get(found.state, "failed"), str(found), found.next_step)
 
 
 def _problem(name: str, wanted: str) -> str | None:

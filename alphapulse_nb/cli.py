@@ -16,6 +16,7 @@ from alphapulse_nb.errors import AlphaPulseError, InputError
 if TYPE_CHECKING:
     from alphapulse_nb.db.connection import Database
     from alphapulse_nb.settings import Settings
+    from alphapulse_nb.state import Users
 
 app = typer.Typer(
     name="alphapulse",
@@ -26,9 +27,14 @@ app = typer.Typer(
 )
 db_app = typer.Typer(help="Look at the database, or make its tables.", no_args_is_help=True)
 app.add_typer(db_app, name="db")
+users_app = typer.Typer(help="Say who may sign in, and as what.", no_args_is_help=True)
+app.add_typer(users_app, name="users")
 
 Debug = Annotated[bool, typer.Option("--debug", help="Verbose log and tracebacks; loopback only.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8050")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The user's name; case is no matter.")]
+RoleName = Annotated[str, typer.Argument(metavar="ROLE", help="viewer, operator or admin.")]
+Zone = Annotated[str, typer.Argument(metavar="ZONE", help="An IANA zone, or '' for the browser's.")]
 _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 
@@ -113,10 +119,92 @@ def db_check() -> None:
 def db_status() -> None:
     """Show version, size, rows and newest time of each table, TimescaleDB, and who is using it."""
     from alphapulse_nb.db.status import status
+    from alphapulse_nb.state import State, standing
 
-    with _database() as db:
+    with _database() as db, State(db) as state:
         for line in status(db):
             print(line)
+        found = standing(state)
+        print(f"{'own schema':<12} {found}{f'. {found.next_step}' if found.next_step else ''}")
+
+
+@db_app.command("upgrade")
+def db_upgrade() -> None:
+    """Bring our own schema to this release's version. `serve` and `users add` do so as well."""
+    from alphapulse_nb.state import State, prepare, standing
+
+    with _database() as db, State(db) as state:
+        before, after = prepare(state), standing(state)
+        was = (
+            "nothing was changed" if before.state == "ok" else f"was {before.version or 'not made'}"
+        )
+        print(f"{db.where}: own schema at {after}; {was}")
+
+
+@users_app.command("add")
+def users_add(
+    name: Name,
+    role: Annotated[str, typer.Option(help="viewer, operator or admin.")] = "viewer",
+    zone: Annotated[str, typer.Option(help="IANA time zone.", show_default="browser's")] = "",
+) -> None:
+    """Add a user. The password is asked for, or read from standard input; it is no argument."""
+    from alphapulse_nb.state.users import checked_name, checked_role, checked_zone
+
+    # What is wrong with the rest is said before a password is typed.
+    wanted = checked_role(role)
+    checked_name(name), checked_zone(zone)
+    with _users(prepared=True) as users:
+        added = users.add(name, _password(), wanted, zone).person
+    print(f"added {added.name}, {added.role}")
+
+
+@users_app.command("list")
+def users_list() -> None:
+    """List the users with role and time zone."""
+    with _users() as users:
+        if not users.any():
+            print("no users yet; `alphapulse users add NAME` adds one")
+            return
+        for user in users.listed():
+            person = user.person
+            zone = person.zone or "browser's zone"
+            print(f"{person.name:<20} {person.role:<8} {zone:<20} since {user.created_at:%Y-%m-%d}")
+
+
+@users_app.command("remove")
+def users_remove(name: Name) -> None:
+    """Delete a user, and with them their sessions."""
+    with _users() as users:
+        users.remove(name)
+    print(f"removed {name}")
+
+
+@users_app.command("password")
+def users_password(name: Name) -> None:
+    """Give a user a new password, which ends their sessions. It is asked for as in `add`."""
+    with _users() as users:
+        users.known(name)
+        users.set_password(name, _password())
+    print(f"{name} has a new password; older sessions have ended")
+
+
+@users_app.command("role")
+def users_role(name: Name, role: RoleName) -> None:
+    """Make a user a viewer, an operator or an admin."""
+    from alphapulse_nb.state.users import checked_role
+
+    wanted = checked_role(role)
+    with _users() as users:
+        users.set_role(name, wanted)
+    print(f"{name} is now {wanted}")
+
+
+@users_app.command("zone")
+def users_zone(name: Name, zone: Zone) -> None:
+    """Set a user's time zone."""
+    with _users() as users:
+        users.set_zone(name, zone)
+    print(f"{name} sees times in {zone or 'the zone of their browser'}")
 
 
 @app.command()
@@ -185,6 +273,33 @@ def _database(settings: Settings | None = None) -> Database:
         statement_timeout=settings.statement_timeout,
         data_dir=settings.data_dir,
     )
+
+
+@contextmanager
+def _users(*, prepared: bool = False) -> Iterator[Users]:
+    """The users of the database that the settings name; `prepared`: their table is made."""
+    from alphapulse_nb.state import State, Users, prepare
+
+    with _database() as db, State(db) as state:
+        if prepared:
+            prepare(state)
+        yield Users(state)
+
+
+def _password() -> str:
+    """A new password: asked for twice on a terminal, else the first line of standard input."""
+    from alphapulse_nb.state.passwords import checked
+
+    if sys.stdin.isatty():
+        typed: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return checked(typed)
+    try:
+        given = sys.stdin.buffer.readline().decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise InputError("the password on standard input is not UTF-8 text") from None
+    if not given:
+        raise InputError("no password on standard input; give it there, or run this on a terminal")
+    return checked(given)
 
 
 def _server(settings: Settings, ready: Callable[[str], None]) -> Any:

@@ -123,6 +123,7 @@ def test_check_reports_everything_on_a_fresh_machine(alphapulse: Runner, words: 
         "database": "ok",
         "TimescaleDB": "ok",
         "tables": "warning",
+        "own schema": "ok",
         "triggers": "warning",
     }
     assert "`alphapulse demo` fills it" in done.stdout

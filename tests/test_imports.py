@@ -18,6 +18,7 @@ MAY_KNOW = {
     "settings": {"errors"},
     "people": set[str](),
     "db": {"errors"},
+    "state": {"db", "errors", "people"},
     "queries": {"db", "errors"},
     "metrics": set[str](),
     "charts": {"metrics", "errors"},
@@ -32,9 +33,9 @@ MAY_KNOW = {
         *("catalog", "queries", "charts", "db", "errors", "metrics", "refresh", "settings"),
         *("reports", "widgets", "feeds"),
     },
-    "checks": {"db", "errors", "server", "settings", "widgets"},
+    "checks": {"db", "errors", "server", "settings", "state", "widgets"},
     "rehearsal": {"errors", "settings"},
-    "cli": {"checks", "db", "errors", "rehearsal", "server", "settings"},
+    "cli": {"checks", "db", "errors", "rehearsal", "server", "settings", "state"},
     "__init__": {"catalog", "charts", "dashboard", "metrics", "queries", "widgets"},
 }
 
@@ -46,6 +47,7 @@ MUST_NOT_IMPORT = {
     "feeds": {"sqlalchemy", "psycopg2", "ipywidgets", "anywidget", "tornado", "voila"},
     "widgets": {"sqlalchemy", "psycopg2", "tornado", "voila"},
     "db": {"plotly", "ipywidgets", "anywidget", "tornado", "voila"},
+    "state": {"plotly", "ipywidgets", "anywidget", "tornado", "voila"},
 }
 
 

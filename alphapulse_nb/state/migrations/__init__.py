@@ -1,0 +1,1 @@
+"""The versions of the schema `alphapulse`, for alembic; `state/schema.py` runs them."""
