@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from alphapulse_nb.server.durations import BOUNDS, QUANTILES, WINDOW, Summary
-from alphapulse_nb.server.figures import Family
+from alphapulse_nb.server.figures import Family, Figures
 from alphapulse_nb.server.measures import OTHER, Kind, Measure
 
 JSON: Final = "application/json"
@@ -132,6 +133,14 @@ def _escaped(text: str, escapes: Mapping[str, str]) -> str:
 
 def _labels(measure: Measure, values: tuple[str, ...]) -> dict[str, str]:
     return dict(zip((label.name for label in measure.labels), values, strict=True))
+
+
+def answer(figures: Figures, accept: str) -> tuple[str, str]:
+    """Content type and body for a request with that `Accept` header."""
+    form = accepted(accept)
+    families = figures.families()
+    body = json.dumps(as_json(families)) if form == JSON else as_text(families, form)
+    return CONTENT_TYPES[form], body
 
 
 def accepted(accept: str) -> str:
