@@ -187,8 +187,8 @@ def checked_name(name: str) -> str:
 
 def compared(name: str) -> str:
     """What two names have in common that are one: case and compatible forms do not count."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return unicodedata.normalize("NFKC", folded).casefold()
+    # Decomposed first: folding alone leaves equal names with accents in another order.
+    return unicodedata.normalize("NFKD", name).casefold()
 
 
 def checked_zone(zone: str) -> str:

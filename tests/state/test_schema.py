@@ -178,14 +178,16 @@ def test_tables_that_somebody_else_made_are_used_once_they_are_granted(
         users.remove("x")
 
 
+@pytest.mark.parametrize("missing", ["INSERT", "UPDATE", "DELETE"])
 def test_reading_alone_is_not_enough(
-    state: State, url: sa.URL, as_role: Callable[[], sa.URL]
+    state: State, url: sa.URL, as_role: Callable[[], sa.URL], missing: str
 ) -> None:
     theirs = as_role()
     execute(
         url,
         f"GRANT USAGE ON SCHEMA alphapulse TO {theirs.username}",
-        f"GRANT SELECT ON ALL TABLES IN SCHEMA alphapulse TO {theirs.username}",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA alphapulse TO {theirs.username}",
+        f"REVOKE {missing} ON alphapulse.users FROM {theirs.username}",
     )
     with connect(theirs) as db, State(db) as other:
         assert standing(other).state == "denied"
