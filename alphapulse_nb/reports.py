@@ -2,8 +2,9 @@
 
 A refresh happens in a kernel's process and is counted in the server's. After each one the kernel
 sends a datagram to a Unix socket whose path it got in its environment: a few hundred bytes of JSON.
-Sending never waits: where nobody listens, or the socket is full, the report is lost. Both ends are
-here, so that they agree; the server takes what comes for a stranger's.
+Sending never waits: where the socket is full (ten datagrams fill it on many systems), the report
+goes with the next one; where nobody listens it is lost. Both ends are here, so that they agree; the
+server takes what comes for a stranger's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 import math
 import os
 import socket
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -25,6 +27,7 @@ VARIABLE: Final = "ALPHAPULSE_REPORT"
 MOST_BYTES: Final = 8_192
 OUTCOMES: Final = ("ok", "failed", "timeout", "unreachable")
 
+_MOST_WAITING: Final = 6
 _MOST_LOADS: Final = 64
 _MOST_SECONDS: Final = 86_400.0
 _MOST_ROWS: Final = 10**9
@@ -111,17 +114,24 @@ class Reporter:
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._path = environment.get(VARIABLE, "")
         self._said = False
+        self._waiting: deque[bytes] = deque(maxlen=_MOST_WAITING)
 
     def __call__(self, refresh: Refresh) -> None:
         """Send one. Never waits, never raises, and says once that it cannot."""
         if not self._path or not hasattr(socket, "AF_UNIX"):
             return
+        self._waiting.append(encode(refresh))
         try:
             # A socket for each: none stays open in a hundred kernels, and none is inherited.
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.setblocking(False)
-                sender.sendto(encode(refresh), self._path)
+                while self._waiting:
+                    sender.sendto(self._waiting[0], self._path)
+                    self._waiting.popleft()
+        except BlockingIOError:
+            return
         except (OSError, ValueError) as error:
+            self._waiting.clear()
             if not self._said:
                 self._said = True
                 log.info("the server is not told about refreshes: %s", error)

@@ -173,6 +173,40 @@ def test_what_a_killed_server_left_is_removed_and_a_living_ones_stays() -> None:
     asyncio.run(run())
 
 
+def test_what_found_no_room_goes_with_the_next() -> None:
+    async def run() -> None:
+        figures = Figures()
+        mailbox = Mailbox(figures)
+        send = Reporter({VARIABLE: str(mailbox.open())})
+        sent = 0
+        # Nobody reads while this thread sends, until the socket is full.
+        while not send._waiting:
+            send(TICK)
+            sent += 1
+        await until(lambda: figures.value("reports") == sent - 1)
+        send(TICK)
+        await until(lambda: figures.value("reports") == sent + 1)
+        mailbox.close()
+
+    asyncio.run(run())
+
+
+def test_a_flood_leaves_the_loop_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        monkeypatch.setattr("alphapulse_nb.server.mailbox._AT_ONCE", 3)
+        figures = Figures()
+        mailbox = Mailbox(figures)
+        send = Reporter({VARIABLE: str(mailbox.open())})
+        for _ in range(8):
+            send(TICK)
+        mailbox._take()
+        assert figures.value("reports") == 3
+        await until(lambda: figures.value("reports") == 8)
+        mailbox.close()
+
+    asyncio.run(run())
+
+
 def test_a_flood_is_lost_and_delays_nothing() -> None:
     async def run() -> None:
         figures = Figures()

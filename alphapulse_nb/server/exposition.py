@@ -9,14 +9,14 @@ from typing import Any, Final
 
 from alphapulse_nb.server.durations import BOUNDS, QUANTILES, WINDOW, Summary
 from alphapulse_nb.server.figures import Family, Figures
-from alphapulse_nb.server.measures import OTHER, Kind, Measure
+from alphapulse_nb.server.measures import OTHER, QUERY, Kind, Label, Measure
 
 JSON: Final = "application/json"
 PROMETHEUS: Final = "text/plain"
 OPENMETRICS: Final = "application/openmetrics-text"
 
 CONTENT_TYPES: Final = {
-    JSON: "application/json; charset=utf-8",
+    JSON: "application/json",
     PROMETHEUS: "text/plain; version=0.0.4; charset=utf-8",
     OPENMETRICS: "application/openmetrics-text; version=1.0.0; charset=utf-8",
 }
@@ -172,11 +172,11 @@ def as_table(measures: Iterable[Measure]) -> str:
     rows = ["| name | kind | unit | labels | meaning |", "|---|---|---|---|---|"]
     for measure in measures:
         name = measure.exported + ("_total" if measure.kind is Kind.COUNTER else "")
-        labels = "; ".join(_label_text(label.name, label.values) for label in measure.labels)
+        labels = "; ".join(map(_label_text, measure.labels))
         rows.append(f"| `{name}` | {measure.kind} | {measure.unit} | {labels} | {measure.help} |")
     return "\n".join(rows) + "\n"
 
 
-def _label_text(name: str, values: tuple[str, ...]) -> str:
-    known = ", ".join((*values, OTHER)) if values else f"a chart's or a read's name, {OTHER}"
-    return f"`{name}`: {known}"
+def _label_text(label: Label) -> str:
+    names = ("a chart's name",) if label is QUERY else ()
+    return f"`{label.name}`: {', '.join((*names, *label.values, OTHER))}"

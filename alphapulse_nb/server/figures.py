@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from alphapulse_nb.server.durations import Durations, Summary, quantile
-from alphapulse_nb.server.measures import MEASURES, OTHER, Kind, Measure
+from alphapulse_nb.server.measures import MEASURES, OTHER, QUERY, Kind, Measure
 
 Key = tuple[str, ...]
 Reading = Callable[[], float | None]
@@ -40,7 +40,7 @@ class Figures:
 
     Parameters
     ----------
-    queries: the values that the label `query` may have: names of charts and of other reads.
+    queries: names of charts, which the label `query` may have too.
     measures: what there is.
     monotonic: the clock, in seconds.
 
@@ -55,11 +55,13 @@ class Figures:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._monotonic = monotonic
+        queries = tuple(queries)
         self._lock = threading.Lock()
         self._measures = {measure.name: measure for measure in measures}
         self._allowed = {
             measure.name: tuple(
-                (label.name, frozenset(label.values or queries)) for label in measure.labels
+                (label.name, frozenset((*label.values, *(queries if label is QUERY else ()))))
+                for label in measure.labels
             )
             for measure in self._measures.values()
         }

@@ -93,14 +93,15 @@ class Mailbox:
         for load in refresh.loads:
             self._figures.observe("load_seconds", load.seconds, query=load.name)
             self._figures.count("loads", query=load.name, outcome=load.outcome)
-            if load.query > 0:
-                count_query(self._figures, load.name, load.query, load.rows, load.outcome)
+            count_query(self._figures, load.name, load.query, load.rows, load.outcome)
 
 
 def count_query(
     figures: Figures, name: str, seconds: float, rows: int, outcome: str = "ok"
 ) -> None:
-    """Count what one chart or answer read from the database."""
+    """Count what one chart or answer read from the database, if it asked."""
+    if not seconds:
+        return
     figures.observe("query_seconds", seconds, query=name)
     figures.count("queries", query=name, outcome=outcome)
     figures.count("rows_read", rows)

@@ -28,7 +28,7 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Label:
-    """A label and its values; the values of `query` are the charts' names and come at start."""
+    """A label and its values; `query` has the charts' names beside them, which come at start."""
 
     name: str
     values: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Measure:
         return self.name if self.name.startswith("process_") else f"alphapulse_{self.name}"
 
 
-_QUERY: Final = Label("query")
+QUERY: Final = Label("query", ("symbols", "headline", "breaches", "data"))
 _OUTCOME: Final = Label("outcome", OUTCOMES)
 _ROUTE: Final = Label("route", ROUTES)
 _HOW: Final = Label("how", ("forked", "ordinary"))
@@ -104,10 +104,10 @@ MEASURES: Final = (
     _counter("refreshes_late", "Refreshes that began more than a second after their time"),
     _seconds("refresh_seconds", "A refresh of all charts of a page"),
     _seconds("refresh_late_seconds", "How long after its time a refresh began"),
-    _seconds("load_seconds", "Loading one chart: its queries and its figure", _QUERY),
-    _counter("loads", "Charts loaded, by how it ended", _QUERY, _OUTCOME),
-    _seconds("query_seconds", "Waiting for the database, for one chart or answer", _QUERY),
-    _counter("queries", "Reads from the database, by how they ended", _QUERY, _OUTCOME),
+    _seconds("load_seconds", "Loading one chart: its queries and its figure", QUERY),
+    _counter("loads", "Charts loaded, by how it ended", QUERY, _OUTCOME),
+    _seconds("query_seconds", "Waiting for the database, for one chart or answer", QUERY),
+    _counter("queries", "Reads from the database, by how they ended", QUERY, _OUTCOME),
     _counter("rows_read", "Rows read from the database"),
     _counter("http_requests", "HTTP requests", _ROUTE, Label("status", STATUSES)),
     _seconds("http_request_seconds", "An HTTP request, to the last byte of its answer", _ROUTE),

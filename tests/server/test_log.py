@@ -145,6 +145,15 @@ def test_without_debug_libraries_say_only_what_matters(tmp_path: Path) -> None:
         assert [event["event"] for event in written.events()] == ["odd", "served"]
 
 
+def test_a_library_that_had_set_up_its_own_logging_before_is_brought_in(tmp_path: Path) -> None:
+    early = logging.getLogger("Early")
+    early.addHandler(logging.StreamHandler())
+    early.propagate = False
+    with logging_to(tmp_path / "server.log", form="json") as written:
+        early.warning("from before")
+        assert [event["event"] for event in written.events()] == ["from before"]
+
+
 def test_a_library_that_sets_up_its_own_logging_is_brought_in(written: Written) -> None:
     logging.config.dictConfig(
         {
@@ -521,6 +530,36 @@ def test_a_disk_that_hangs_holds_up_nobody() -> None:
     assert sink.flush(10)
     sink.close()
     assert stuck.lines + len(lost) == 12_000
+
+
+class Flaky(Stuck):
+    """A target that refuses some writes: those for which `refuses` is true."""
+
+    def __init__(self, refuses: Callable[[int], bool]) -> None:
+        self.refuses = refuses
+        self.calls = 0
+
+    def write(self, _line: bytes) -> None:
+        self.calls += 1
+        if self.refuses(self.calls):
+            raise OSError("no room")
+
+
+@pytest.mark.parametrize(
+    ("refuses", "every"), [(lambda call: call % 2 == 0, 60.0), (lambda _: True, 0.0)]
+)
+def test_an_outage_is_said_once_however_long_or_patchy_it_is(
+    refuses: Callable[[int], bool],
+    every: float,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("alphapulse_nb.server.logfile._SAY_EVERY", every)
+    sink = Sink(Flaky(refuses))
+    for _ in range(20):
+        sink.put("hello")
+    sink.close()
+    assert capfd.readouterr().err.count("stuck cannot be written: no room") == 1
 
 
 def test_a_closed_standard_error_is_survived(monkeypatch: pytest.MonkeyPatch) -> None:
