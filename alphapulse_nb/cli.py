@@ -213,18 +213,28 @@ def serve(
         str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
     ] = None,
     port: Port = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="Path that the dashboard lives under.", show_default="/")
+    ] = None,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Let everybody in, also from other machines.")
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Serve the dashboard. Without database settings it shows the embedded database."""
     settings = _settings(
-        DASHBOARD_HOST=host, DASHBOARD_PORT=port, DASHBOARD_DEBUG=True if debug else None
+        DASHBOARD_HOST=host,
+        DASHBOARD_PORT=port,
+        DASHBOARD_BASE_URL=base_url,
+        DASHBOARD_NO_AUTH=True if no_auth else None,
+        DASHBOARD_DEBUG=True if debug else None,
     )
     from alphapulse_nb.settings import hand_down
 
     hand_down(settings, os.environ)
     # The embedded database fails now, and not in each viewer's page, when it cannot start.
-    with _stoppable(), _database(settings):
-        _server(settings, lambda url: print(f"AlphaPulse is at {url}", flush=True)).start()
+    with _stoppable(), _database(settings) as db:
+        _server(settings, db, lambda url: print(f"AlphaPulse is at {url}", flush=True)).start()
 
 
 @app.command()
@@ -250,8 +260,8 @@ def demo(
 
     hand_down(settings, os.environ)
     # The desk first: its process starts up, and starts the database, while ours imports.
-    with _stoppable(), Desk(settings, days) as desk, _database(settings):
-        server = _server(settings, lambda address: desk.announce(address, browser))
+    with _stoppable(), Desk(settings, days) as desk, _database(settings) as db:
+        server = _server(settings, db, lambda address: desk.announce(address, browser))
         # Meanwhile the handler that Voila installed would look for a server that listens.
         with _stoppable():
             desk.wait()
@@ -302,17 +312,11 @@ def _password() -> str:
     return checked(given)
 
 
-def _server(settings: Settings, ready: Callable[[str], None]) -> Any:
+def _server(settings: Settings, db: Database, ready: Callable[[str], None]) -> Any:
     """The server, made but not started."""
     from alphapulse_nb.server.app import application
 
-    return application(
-        host=settings.host,
-        port=settings.port,
-        token=settings.token.get_secret_value() if settings.token else None,
-        debug=settings.debug,
-        ready=ready,
-    )
+    return application(settings, db, ready=ready)
 
 
 @contextmanager

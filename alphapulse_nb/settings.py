@@ -6,7 +6,6 @@ this module gives it. A wrong value fails at start and is named, and no secret i
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, MutableMapping
 from datetime import UTC, datetime
@@ -20,11 +19,13 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from alphapulse_nb.addresses import is_loopback, networks, words
 from alphapulse_nb.errors import SettingsError
 
 _EXAMPLE_URL: Final = "postgresql://user:password@host:5432/name"
@@ -179,10 +180,14 @@ class Settings(BaseSettings):
 
     @field_validator("token", "password")
     @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) < 8:
+    def _long_enough(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None:
+            return None
+        given = value.get_secret_value()
+        if len(given) < 8:
             raise ValueError("must have at least 8 characters")
-        if value is not None and _CONTROL.search(value.get_secret_value()):
+        # A token travels in addresses and headers; a password may be a sentence.
+        if _CONTROL.search(given.replace(" ", "") if info.field_name == "password" else given):
             raise ValueError("must hold no space or control character")
         return value
 
@@ -292,26 +297,6 @@ def listed() -> list[tuple[str, str, str]]:
             (name, "" if field.default is None else str(field.default), field.description or "")
         )
     return rows
-
-
-def words(value: str) -> list[str]:
-    """The entries of a setting that holds several, parted by commas or spaces."""
-    return value.replace(",", " ").split()
-
-
-def networks(value: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """The networks that a setting names; raises `ValueError` for anything else."""
-    return [ipaddress.ip_network(word, strict=False) for word in words(value)]
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _sentence(detail: Any) -> str:

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import pytest
 from alphapulse_nb import checks, rehearsal
 from alphapulse_nb.db import embedded
 from alphapulse_nb.settings import listed
+from tests.visitor import Visitor
 
 SECRET = "hunter2-is-secret"
 REMOTE = {"DATABASE_URL": f"postgresql://me:{SECRET}@127.0.0.1:1/desk"}
@@ -234,8 +234,8 @@ def test_kernels_get_the_settings_but_not_the_token(alphapulse: Runner) -> None:
         "    def start(self):\n"
         "        show = 'import os, json; print(json.dumps(dict(os.environ)))'\n"
         "        subprocess.run([sys.executable, '-c', show], check=True)\n"
-        "def application(**given):\n"
-        f"    assert given['token'] == '{SECRET}', 'the server does not know its token'\n"
+        "def application(settings, db, ready):\n"
+        f"    assert settings.token.get_secret_value() == '{SECRET}'\n"
         "    return Server()\n"
         "app.application = application\n"
         "sys.argv = ['alphapulse', 'serve', '--host', '0.0.0.0']\n"
@@ -262,8 +262,7 @@ def test_the_demo_writes_serves_and_leaves_nothing_running(
 ) -> None:
     with alphapulse.running("demo", "--port", "0", "--no-browser", "--days", "2") as process:
         url = address(process)
-        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310
-            assert answer.status == 200
+        assert Visitor(url).get().status == 200
         described = alphapulse("db", "status").stdout
         assert re.search(r"funding_rates +table +(over )?[1-9][\d,]+ rows", described)
         children = family(process)

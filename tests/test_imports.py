@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).parents[1] / "alphapulse_nb"
 # Each part and what it may import of ours. A part is a file or a folder; it may know itself.
 MAY_KNOW = {
     "errors": set[str](),
-    "settings": {"errors"},
+    "addresses": set[str](),
+    "settings": {"addresses", "errors"},
     "people": set[str](),
     "db": {"errors"},
     "state": {"db", "errors", "people"},
@@ -28,7 +29,10 @@ MAY_KNOW = {
     "catalog": {"queries", "charts", "db", "errors"},
     "widgets": {"charts", "feeds", "refresh", "errors"},
     "demo": {"db", "errors", "metrics"},
-    "server": {"catalog", "queries", "charts", "feeds", "widgets", "db", "errors", "reports"},
+    "server": {
+        *("addresses", "catalog", "queries", "charts", "feeds", "widgets", "db", "errors"),
+        *("people", "reports", "settings", "state"),
+    },
     "dashboard": {
         *("catalog", "queries", "charts", "db", "errors", "metrics", "refresh", "settings"),
         *("reports", "widgets", "feeds"),
@@ -80,6 +84,16 @@ def test_a_file_imports_only_what_its_part_may_know(path: Path) -> None:
 
 def test_the_rules_name_no_part_that_is_gone() -> None:
     assert set(MAY_KNOW) == {part(path) for path in files()}
+
+
+def test_of_the_server_only_its_start_reads_settings() -> None:
+    readers = {
+        path.name
+        for path in (PACKAGE / "server").rglob("*.py")
+        for full in imports(path)
+        if full.startswith("alphapulse_nb.settings")
+    }
+    assert readers == {"app.py"}
 
 
 def test_of_the_widgets_the_server_knows_only_what_a_page_needs_before_its_kernel() -> None:

@@ -105,6 +105,7 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(
         {"DASHBOARD_HOST": "localhost", "DASHBOARD_DEBUG": "true"},
         {"DASHBOARD_HOST": "::1", "DASHBOARD_DEBUG": "true"},
         {"DASHBOARD_HOST": "127.8.9.1"},
+        {"DASHBOARD_PASSWORD": "a sentence to remember"},
         {"DASHBOARD_HOST": "0.0.0.0", "DASHBOARD_TOKEN": SECRET},
         {"DASHBOARD_HOST": "", "DATABASE_URL": ""},
         {"DASHBOARD_HOST": "0.0.0.0", "DASHBOARD_NO_AUTH": "1"},

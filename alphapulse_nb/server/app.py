@@ -11,7 +11,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from alphapulse_nb.errors import SettingsError
+import platformdirs
+from pydantic import SecretStr
+
+from alphapulse_nb import reports
+from alphapulse_nb.addresses import is_loopback, networks, words
+from alphapulse_nb.db.connection import Database
+from alphapulse_nb.errors import DatabaseError, SettingsError
+from alphapulse_nb.server import cookies, descriptors
+from alphapulse_nb.server.access import Access, Rules
+from alphapulse_nb.server.attempts import Attempts
+from alphapulse_nb.server.diary import Diary
+from alphapulse_nb.server.proxy import Proxies
+from alphapulse_nb.server.shared import Shared
+from alphapulse_nb.server.visits import Visits
+from alphapulse_nb.settings import Settings
+from alphapulse_nb.state import State, Users
 
 _SHARE: Final = Path(__file__).parent / "share"
 _EXTENSIONS: Final = [
@@ -39,38 +54,144 @@ def _on_jupyter_path() -> None:
 
 
 def application(
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8050,
-    token: str | None = None,
-    debug: bool = False,
-    ready: Callable[[str], None] | None = None,
+    settings: Settings, db: Database, *, ready: Callable[[str], None] | None = None
 ) -> Any:
     """The configured Voila application, initialised but not started.
 
-    `ready` is called with the address once the server listens.
+    `db` is the server's own way to the data and stays open as long as it runs. `ready` is called
+    with the address once the server listens. Raises `SettingsError`, above all where strangers
+    would be let in on an address that others can reach.
     """
     _on_jupyter_path()
-    from alphapulse_nb.server import page
+    from alphapulse_nb.catalog import catalog
+    from alphapulse_nb.server import kernels, log, pulse, traffic
+    from alphapulse_nb.server.figures import Figures
+    from alphapulse_nb.server.mailbox import Mailbox
     from alphapulse_nb.server.voila_app import AlphaPulse
-    from alphapulse_nb.widgets import assets
 
+    figures = Figures(queries=catalog())
+    secrets = [value.get_secret_value() for value in _secrets(settings)]
+    logbook = log.configure(
+        form=settings.log_format,
+        file=settings.log_file,
+        debug=settings.debug,
+        secrets=secrets,
+        figures=figures,
+    )
+    state = State(db)
+    access = _access(settings, state)
     app = AlphaPulse.instance()
     app.ready = ready
-    app.ip = host
-    app.port = port
+    app.ip = settings.host
+    app.port = settings.port
     app.port_retries = 0
     app.open_browser = False
-    app.token = token or ""
+    app.token = ""
+    app.base_url = settings.base_url
     app.notebook_path = str(notebook())
-    app.log_level = "DEBUG" if debug else "WARN"
-    app.config.KernelManager.transport = "ipc" if sys.platform != "win32" else "tcp"
-    app.config.VoilaConfiguration.template = "alphapulse"
-    app.config.VoilaConfiguration.show_tracebacks = debug
-    app.config.VoilaConfiguration.extension_allowlist = _EXTENSIONS
-    app.config.VoilaConfiguration.resources = page.resources(
+    app.log_level = "DEBUG" if settings.debug else "WARN"
+    app.key = access.rules.key
+    app.routes = []
+    app.log_function = traffic.log_function(figures, settings.base_url)
+    _configure(app.config, app, settings)
+    nursery = kernels.prepare(app.config)
+    mailbox, beat = Mailbox(figures), pulse.Pulse(figures)
+
+    def make_shared(kernel_manager: Any) -> Shared:
+        return Shared(
+            db=db,
+            clock=settings.clock,
+            access=access,
+            visits=Visits(kernel_manager, settings.max_kernels, figures),
+            figures=figures,
+            rate_limit=settings.rate_limit,
+            origins=access.rules.origins,
+            parts=[],
+        )
+
+    def listen_to_kernels() -> None:
+        path = mailbox.open()
+        if path is not None:
+            os.environ[reports.VARIABLE] = str(path)
+
+    app.make_shared = make_shared
+    app.at_start = [listen_to_kernels, beat.start]
+    app.at_stop = [state.close, logbook.close, nursery.close, mailbox.close, beat.stop]
+    app.initialize([])
+    logbook.adopt()
+    pulse.watch(figures)
+    figures.ask("viewers", lambda: app.shared.visits.viewers)
+    figures.ask("persons", lambda: app.shared.visits.people)
+    figures.ask("kernels", lambda: len(app.shared.visits))
+    figures.set("kernels_limit", settings.max_kernels)
+    if settings.self_metrics:
+        diary = Diary(db, figures, f"{settings.host}:{settings.port}")
+        app.at_start.append(diary.start)
+        app.at_stop.append(diary.stop)
+    descriptors.make_room(settings.max_kernels)
+    return app
+
+
+def _configure(config: Any, app: Any, settings: Settings) -> None:
+    """What Voila and Jupyter are told."""
+    from alphapulse_nb.server import page
+    from alphapulse_nb.server.dashboard_page import prepare_notebook
+    from alphapulse_nb.widgets import assets
+
+    config.KernelManager.transport = "ipc" if sys.platform != "win32" else "tcp"
+    # A kernel that died has lost its page's widgets: the page loads again and gets another.
+    config.KernelManager.autorestart = False
+    config.MappingKernelManager.buffer_offline_messages = False
+    voila = config.VoilaConfiguration
+    voila.template = "alphapulse"
+    voila.show_tracebacks = settings.debug
+    voila.extension_allowlist = _EXTENSIONS
+    voila.allow_template_override = "NO"
+    voila.allow_theme_override = "NO"
+    voila.http_keep_alive_timeout = 3_600
+    voila.prelaunch_hook = prepare_notebook
+    voila.file_allowlist = []
+    voila.resources = page.resources(
         app.asset_url("plotly", assets.plotly_hash()),
         app.asset_url("widgets", assets.bundle_hash()),
     )
-    app.initialize([])
-    return app
+
+
+def _access(settings: Settings, state: State) -> Access:
+    folder = settings.data_dir or Path(platformdirs.user_data_dir("alphapulse-nb"))
+    rules = Rules(
+        key=_plain(settings.cookie_secret) or cookies.secret(folder.expanduser()),
+        token=_plain(settings.token),
+        password=_plain(settings.password),
+        remote_user_header=settings.remote_user_header,
+        no_auth=settings.no_auth,
+        origins=tuple(words(settings.origins)),
+        local=is_loopback(settings.host),
+    )
+    users = Users(state)
+    if not rules.local and not rules.no_auth and not settings.guarded() and not _some(users):
+        raise SettingsError(
+            f"DASHBOARD_HOST is {settings.host}, which others can reach: set DASHBOARD_TOKEN or "
+            "DASHBOARD_PASSWORD, add a user with `alphapulse users add`, or say --no-auth"
+        )
+    return Access(rules, users, Proxies(networks(settings.trusted_proxies)), Attempts())
+
+
+def _some(users: Users) -> bool:
+    try:
+        return users.any()
+    except DatabaseError as error:
+        raise SettingsError(
+            f"whether there are users cannot be told ({error}); set DASHBOARD_TOKEN or "
+            "DASHBOARD_PASSWORD to serve without them"
+        ) from None
+
+
+def _plain(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value else ""
+
+
+def _secrets(settings: Settings) -> list[SecretStr]:
+    """Every secret that the settings hold."""
+    values = (getattr(settings, name) for name in type(settings).model_fields)
+    return [value for value in values if isinstance(value, SecretStr)]

@@ -1,28 +1,49 @@
-"""The `Voila` subclass. Its routes come before Voila's own, whose last one takes every path."""
+"""The `Voila` subclass: which routes there are, how it listens, how it stops.
+
+Of Voila's own routes only the page, the kernel's websocket and the themes are kept, each behind our
+checks; every other path is ours or is not there.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import signal
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 import tornado.ioloop
 import tornado.web
 from jupyter_server.services.contents.largefilemanager import LargeFileManager
 from jupyter_server.utils import url_path_join
-from tornado.httpserver import HTTPServer
+from jupyterlab_server.themes_handler import ThemesHandler
 from tornado.netutil import bind_sockets
 from voila.app import Voila
-from voila.tornado.handler import TornadoVoilaHandler
+from voila.paths import collect_static_paths
 
 from alphapulse_nb.errors import SettingsError
+from alphapulse_nb.server import messages, static
+from alphapulse_nb.server.dashboard_page import PageHandler
+from alphapulse_nb.server.guard import Guard, Provider
+from alphapulse_nb.server.handler import NotFound
+from alphapulse_nb.server.kernel import FarewellHandler, KernelHandler
+from alphapulse_nb.server.login import LoginHandler, LogoutHandler
+from alphapulse_nb.server.proxy import Server
+from alphapulse_nb.server.shared import Shared
+from alphapulse_nb.server.socket import Connection, KernelSocket
 from alphapulse_nb.widgets import assets
+
+_PATIENCE: Final = 20
+"""Seconds that a client has for its headers, and again for a body; an idle connection ends then."""
+_LARGEST_BODY: Final = 1 << 20
+_LARGEST_HEADERS: Final = 32 << 10
+_KERNEL: Final = r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_GOODBYE_SECONDS: Final = 10
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:
-    """jupyter_server pings every 30 s and gives up after 90 s; tornado takes that for a mistake."""
+    """jupyter_server has pings of its own in milliseconds; tornado takes them for a mistake."""
     return "websocket_ping_timeout" not in record.getMessage()
 
 
@@ -33,21 +54,76 @@ class AlphaPulse(Voila):  # type: ignore[misc]
     port: int
     ip: str
     ready: Callable[[str], None] | None = None
+    make_shared: Callable[[Any], Shared]
+    routes: list[Any]
+    log_function: Callable[[tornado.web.RequestHandler], None]
+    at_start: list[Callable[[], Awaitable[None] | None]]
+    at_stop: list[Callable[[], Awaitable[None] | None]]
+    key: str
     _stopping = False
 
     def init_settings(self) -> dict[str, Any]:
+        self.identity_provider_class = Provider
+        self.kernel_websocket_connection_class = Connection
         settings: dict[str, Any] = super().init_settings()
-        settings["compress_response"] = True
         logging.getLogger("tornado.general").addFilter(_worth_saying)
         settings["contents_manager"] = self.contents_manager = Notebooks(parent=self)
-        return settings
+        self.shared = self.make_shared(self.kernel_manager)
+        self.kernel_manager.start_watching_activity = self._unwatched
+        return settings | {
+            "alphapulse": self.shared,
+            "compress_response": True,
+            "cookie_secret": self.key,
+            "default_handler_class": NotFound,
+            "log_function": self.log_function,
+            "login_url": url_path_join(self.base_url, "login"),
+            "websocket_max_message_size": messages.LARGEST,
+            "ws_ping_interval": 20_000,
+            "ws_ping_timeout": 45_000,
+            "xsrf_cookie_kwargs": {"path": self.base_url, "samesite": "Lax"},
+        }
+
+    def _unwatched(self, kernel_id: str) -> None:
+        """Leave a kernel's messages alone: reading them all costs more than passing them on.
+
+        Whoever connects waits for the state that this would have set.
+        """
+        self.kernel_manager.get_kernel(kernel_id).execution_state = "idle"
 
     def init_handlers(self) -> list[Any]:
-        ours = [
-            (self.asset_url("plotly", assets.plotly_hash()), ScriptHandler, {"script": _plotly}),
-            (self.asset_url("widgets", assets.bundle_hash()), ScriptHandler, {"script": _widgets}),
+        def at(path: str) -> str:
+            joined: str = url_path_join(self.base_url, path)
+            return joined
+
+        page = next(handler for handler in super().init_handlers() if _is_page(handler))
+        packages = static.Folder(self.labextensions_path)
+        front_end = static.Folder(self.static_paths)
+        templates = static.Folder(collect_static_paths(["voila", "nbconvert"], "alphapulse"))
+        return [
+            *self.routes,
+            (at("login"), LoginHandler),
+            (at("logout"), LogoutHandler),
+            (self.asset_url("plotly", assets.plotly_hash()), _Script, {"find": _plotly}),
+            (self.asset_url("widgets", assets.bundle_hash()), _Script, {"find": _widgets}),
+            (at(f"api/kernels/{_KERNEL}"), KernelHandler),
+            (at(f"api/kernels/{_KERNEL}/channels"), KernelSocket),
+            (at(f"voila/api/shutdown/{_KERNEL}"), FarewellHandler),
+            (at("voila/static/(.*)"), _Script, {"find": front_end.find}),
+            (at("voila/templates/[^/]+/static/(.*)"), _Script, {"find": templates.find}),
+            (at("voila/labextensions/(.*)"), _Script, {"find": packages.find}),
+            (
+                at("voila/api/themes/(.*)"),
+                _Themes,
+                {
+                    "themes_url": at("voila/api/themes"),
+                    "path": self.themes_dir,
+                    "labextensions_path": self.labextensions_path,
+                    "no_cache_paths": ["/"],
+                },
+            ),
+            (f"{self.base_url}()", PageHandler, page[2]),
+            *([(self.base_url.rstrip("/"), _ToBase)] if self.base_url != "/" else []),
         ]
-        return [*ours, *(_ours_for(handler) for handler in super().init_handlers())]
 
     def asset_url(self, name: str, digest: str) -> str:
         """The immutable address of one of our scripts."""
@@ -64,25 +140,51 @@ class AlphaPulse(Voila):  # type: ignore[misc]
                 "Choose another DASHBOARD_PORT, or stop what uses this one."
             ) from None
         self.port = sockets[0].getsockname()[1]
-        HTTPServer(self.app).add_sockets(sockets)
+        self.http = Server(
+            self.app,
+            proxies=self.shared.access.proxies,
+            idle_connection_timeout=_PATIENCE,
+            body_timeout=_PATIENCE,
+            max_body_size=_LARGEST_BODY,
+            max_header_size=_LARGEST_HEADERS,
+        )
+        self.http.add_sockets(sockets)
         self.ioloop = tornado.ioloop.IOLoop.current()
-        signal.signal(signal.SIGINT, self._handle_signal_stop)
-        if self.ready is not None:
-            self.ioloop.add_callback(self.ready, self.connection_url)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle_signal_stop)
+        self.ioloop.add_callback(self._begin)
         try:
             self.ioloop.start()
         finally:
             self.stop()
 
+    async def _begin(self) -> None:
+        self.shared.visits.watch()
+        for step in self.at_start:
+            await _done(step())
+        if self.ready is not None:
+            self.ready(self.connection_url)
+
     def _handle_signal_stop(self, sig: int, _frame: Any) -> None:
         """End the kernels, then the server. A second signal ends it without waiting."""
         if self._stopping:
-            raise SystemExit(128 + sig)
+            os._exit(128 + sig)
         self._stopping = True
         self.ioloop.add_callback_from_signal(self._shut_down)
 
     async def _shut_down(self) -> None:
+        """Stop taking requests, tell the pages, end their kernels, then all the rest."""
+        self.http.stop()
+        try:
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await self.shared.visits.close("the server is stopping")
+                await self.http.close_all_connections()
+                for step in reversed(self.at_stop):
+                    await _done(step())
+        except TimeoutError:
+            logging.getLogger(__name__).warning("some kernels did not end in time")
         await self.kernel_manager.shutdown_all(now=True)
+        self.shared.access.close()
         self.ioloop.stop()
 
 
@@ -93,47 +195,34 @@ class Notebooks(LargeFileManager):  # type: ignore[misc]
         """Leave the cells as they are."""
 
 
-class PageHandler(TornadoVoilaHandler):  # type: ignore[misc]
-    """The page. A token in its address is exchanged for a cookie and taken out of the address."""
-
-    @tornado.web.authenticated
-    async def get(self, path: str | None = None) -> None:
-        query = parse_qsl(self.request.query, keep_blank_values=True)
-        kept = [(name, value) for name, value in query if name != "token"]
-        if len(kept) == len(query):
-            # Sets the cookie that a closing page needs to end its kernel; too late once we flush.
-            _ = self.xsrf_token
-            await super().get(path)
-        else:
-            self.redirect(self.base_url + ("?" + urlencode(kept, safe="/") if kept else ""))
+class _Script(static.StaticHandler):
+    """Packages' own files, the same for everybody: no visitor is asked who they are."""
 
 
-def _ours_for(handler: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Voila's route with our page behind it where it has its own."""
-    if handler[1] is TornadoVoilaHandler:
-        return (handler[0], PageHandler, *handler[2:])
-    return handler
+class _Themes(Guard, ThemesHandler):
+    """JupyterLab's themes."""
 
 
-class ScriptHandler(tornado.web.RequestHandler):
-    """A script under an address of its content: browsers keep it for good."""
-
-    def initialize(self, script: Callable[[bool], bytes]) -> None:
-        self.script = script
+class _ToBase(tornado.web.RequestHandler):
+    """The base address without its last slash."""
 
     def get(self) -> None:
-        packed = "gzip" in self.request.headers.get("Accept-Encoding", "")
-        self.set_header("Content-Type", "text/javascript; charset=utf-8")
-        self.set_header("Cache-Control", "public, max-age=31536000, immutable")
-        self.set_header("Vary", "Accept-Encoding")
-        if packed:
-            self.set_header("Content-Encoding", "gzip")
-        self.finish(self.script(packed))
+        query = f"?{self.request.query}" if self.request.query else ""
+        self.redirect(self.settings["base_url"] + query)
 
 
-def _plotly(packed: bool) -> bytes:
-    return assets.plotly_gzip() if packed else assets.plotly_script()
+def _is_page(handler: tuple[Any, ...]) -> bool:
+    return len(handler) > 2 and "notebook_path" in handler[2]
 
 
-def _widgets(packed: bool) -> bytes:
-    return assets.bundle_gzip() if packed else assets.bundle().encode()
+async def _done(result: Awaitable[None] | None) -> None:
+    if result is not None:
+        await result
+
+
+_plotly = static.one(
+    lambda: static.file("plotly.js", assets.plotly_script(), assets.plotly_gzip(), forever=True)
+)
+_widgets = static.one(
+    lambda: static.file("widgets.js", assets.bundle().encode(), assets.bundle_gzip(), forever=True)
+)

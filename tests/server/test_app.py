@@ -19,11 +19,10 @@ import pytest
 from alphapulse_nb.catalog import OURS
 from alphapulse_nb.widgets import assets
 from tests.conftest import Desk, Served, serve, wait_until
+from tests.visitor import Visitor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-TOKEN = "correct-horse-battery"
 
 
 def get(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -56,52 +55,27 @@ def test_scripts_are_packed_and_kept_for_good(
 
 
 def test_the_page_shows_its_outline_before_any_script_has_run(served: Served) -> None:
-    status, _, body = get(served.url)
-    page = body.decode()
-    assert status == 200
+    answer = Visitor(served.url).get()
+    page = answer.text
+    assert answer.status == 200
     outline = page[page.index('id="ap-skeleton"') : page.index('id="rendered_cells"')]
     assert all(f"<h2>{spec.title}</h2>" in outline for spec in OURS)
     assert "jsdelivr" not in page
     assert "cdnjs" not in page
 
 
-def test_without_the_token_there_is_no_page(desk: Desk, tmp_path: Path) -> None:
-    with serve(tmp_path, desk.server.url, DASHBOARD_TOKEN=TOKEN) as served:
-        _, _, refused = get(served.url)
-        assert b"ap-skeleton" not in refused
-        wrong = get(f"{served.url}?token=wrong-horse-battery")[2]
-        assert b"ap-skeleton" not in wrong
-        jar = urllib.request.HTTPCookieProcessor()
-        viewer = urllib.request.build_opener(jar)
-        with viewer.open(f"{served.url}?symbol=ETH/USDT&token={TOKEN}", timeout=60) as answer:
-            assert b"ap-skeleton" in answer.read()
-            assert answer.url == f"{served.url}?symbol=ETH/USDT"
-        kernel = psutil.Process(served.process.pid).children(recursive=True)
-        assert kernel
-        assert all(TOKEN not in str(child.environ()) for child in kernel)
-        assert TOKEN not in served.output()
-
-
 @pytest.mark.browser
 def test_a_page_that_is_left_ends_its_kernel(page: Page, served: Served) -> None:
-    def kernels() -> list[psutil.Process]:
-        server = psutil.Process(served.process.pid)
-        return [child for child in server.children(recursive=True) if _is_kernel(child)]
+    def kernels() -> set[psutil.Process]:
+        return set(psutil.Process(served.process.pid).children(recursive=True))
 
-    before = set(kernels())
+    before = kernels()
     page.goto(served.url)
     page.wait_for_selector(".ap-drawn")
-    own = set(kernels()) - before
+    own = kernels() - before
     assert own
     page.goto("about:blank")
     wait_until(lambda: not any(kernel.is_running() for kernel in own), 20)
-
-
-def _is_kernel(process: psutil.Process) -> bool:
-    try:
-        return any("ipykernel" in part for part in process.cmdline())
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_a_port_in_use_is_named_with_the_way_out(desk: Desk, tmp_path: Path) -> None:
@@ -128,7 +102,7 @@ def test_it_stops_on_a_signal_and_leaves_nothing_running(
     desk: Desk, tmp_path: Path, sent: signal.Signals
 ) -> None:
     with serve(tmp_path, desk.server.url) as served:
-        get(served.url)
+        Visitor(served.url).get()
         children = psutil.Process(served.process.pid).children(recursive=True)
         assert children
         served.process.send_signal(sent)

@@ -1,0 +1,254 @@
+"""Who a request comes from: one answer for pages, the API, kernels and sockets.
+
+In this order: the name that a trusted proxy vouches for; a token in the `Authorization` header; the
+session that signing in has opened. Where nothing of all that is set up, everybody is let in: as the
+administrator `local` on this machine, as the viewer `anyone` with `--no-auth`.
+
+A browser that was led to another site's name for our address (DNS rebinding) is refused by its
+`Host`, a foreign site's request by its `Origin`, whatever credentials it carries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+import tornado.web
+
+from alphapulse_nb.addresses import is_loopback
+from alphapulse_nb.errors import DatabaseError, SchemaError
+from alphapulse_nb.people import Person, Role
+from alphapulse_nb.server import cookies
+from alphapulse_nb.server.attempts import Attempts
+from alphapulse_nb.server.proxy import Proxies
+from alphapulse_nb.state import User, Users
+
+SHARED: Final = "viewer"
+"""The name of whoever came with the shared token or password."""
+_KEPT_SECONDS: Final = 10.0
+"""How long what the database said of a user counts: a removed user is out after that."""
+_MOST_KEPT: Final = 2_000
+_T = TypeVar("_T")
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the settings say about access."""
+
+    key: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    remote_user_header: str = ""
+    no_auth: bool = False
+    origins: tuple[str, ...] = ()
+    local: bool = True
+    """Whether the server listens on this machine only."""
+
+
+class Refused(tornado.web.HTTPError):
+    """A request that is not answered, with a reason that the client may read."""
+
+    def __init__(self, status: int, reason: str, after: float | None = None) -> None:
+        super().__init__(status, reason.replace("%", "%%"))
+        self.words = reason
+        self.after = after
+
+
+class Access:
+    """Says who a request comes from, and whether it may come at all."""
+
+    def __init__(self, rules: Rules, users: Users, proxies: Proxies, attempts: Attempts) -> None:
+        self.rules = rules
+        self.proxies = proxies
+        self.attempts = attempts
+        self._users = users
+        self._threads = ThreadPoolExecutor(2, "users")
+        self._kept: dict[str, tuple[float, User | None]] = {}
+        self._has_users: tuple[float, bool] | None = None
+
+    async def person(self, handler: tornado.web.RequestHandler) -> Person | None:
+        """Who it is; None for a stranger. Asked once per request.
+
+        Raises `Refused` when it cannot be told now (429 after too many wrong tokens, 503 while the
+        database that holds the users is away).
+        """
+        if not hasattr(handler, "_alphapulse_person"):
+            handler._alphapulse_person = await self._person(handler)  # type: ignore[attr-defined]
+        found: Person | None = handler._alphapulse_person  # type: ignore[attr-defined]
+        return found
+
+    def check_source(self, handler: tornado.web.RequestHandler) -> None:
+        """Refuse a request that another site made this browser send. Raises `Refused`."""
+        request = handler.request
+        if not self._host_is_ours(request.host_name):
+            raise Refused(403, f"This server does not answer to the name {request.host_name[:80]}.")
+        origin = request.headers.get("Origin") or request.headers.get("Sec-WebSocket-Origin")
+        if origin is None or self.same_origin(handler, origin):
+            return
+        if request.method in _SAFE and request.headers.get("Upgrade", "").lower() != "websocket":
+            return  # Browsers keep the answer from the other site, unless we say it may read it.
+        raise Refused(403, "Requests from another site are not accepted.")
+
+    def same_origin(self, handler: tornado.web.RequestHandler, origin: str) -> bool:
+        """Whether the origin is this server as its browser sees it."""
+        parts = urlsplit(origin)
+        return (
+            parts.scheme == handler.request.protocol
+            and parts.netloc.lower() == handler.request.host.lower()
+        )
+
+    async def sign_in(self, address: str, name: str, secret: str) -> cookies.Session | None:
+        """The session that the credentials open; None for wrong ones.
+
+        Without a name they are the shared password or token. Raises `Refused` with 429 after too
+        many wrong ones of one address or name.
+        """
+        self._check_attempts(address, name)
+        opened = await (self._user_session(name, secret) if name else self._shared(secret))
+        if opened is None:
+            self.attempts.failed(address, name)
+        else:
+            self.attempts.succeeded(name)
+        return opened
+
+    async def is_open(self) -> bool:
+        """Whether everybody is let in."""
+        rules = self.rules
+        if rules.no_auth:
+            return True
+        guarded = rules.token or rules.password or rules.remote_user_header
+        return rules.local and not guarded and not await self.has_users()
+
+    async def has_users(self) -> bool:
+        """Whether the database holds users."""
+        now = time.monotonic()
+        if self._has_users is None or now - self._has_users[0] > _KEPT_SECONDS:
+            known = self._has_users is not None and self._has_users[1]
+            try:
+                known = await self._in_thread(self._users.any)
+            except DatabaseError:
+                if self._has_users is None:
+                    raise Refused(
+                        503, "The database that holds the users cannot be reached.", after=5
+                    ) from None
+            self._has_users = (now, known)
+        return self._has_users[1]
+
+    def token_session(self, address: str, given: str) -> cookies.Session | None:
+        """The session that a token in an address opens; None for a wrong one."""
+        self._check_attempts(address, "")
+        if not _same(given, self.rules.token):
+            self.attempts.failed(address, "")
+            return None
+        return self._session("token", self.rules.token)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _person(self, handler: tornado.web.RequestHandler) -> Person | None:
+        rules = self.rules
+        if rules.remote_user_header and self.proxies.vouched(handler.request):
+            names = handler.request.headers.get_list(rules.remote_user_header)
+            if len(names) == 1 and _is_name(names[0]):
+                known = await self._find(names[0])
+                return known.person if known else Person(names[0])
+        given = _bearer(handler.request.headers.get("Authorization", ""))
+        if given is not None and rules.token:
+            opened = self.token_session(str(handler.request.remote_ip), given)
+            return Person(SHARED) if opened else None
+        held = cookies.session(handler)
+        person = await self._of_session(held) if held else None
+        if person is None and await self.is_open():
+            person = Person("anyone") if rules.no_auth else Person("local", Role.ADMIN)
+        return person
+
+    async def _of_session(self, held: cookies.Session) -> Person | None:
+        if held.way == "user":
+            found = await self._find(held.name)
+            current = found and cookies.stamp(self.rules.key, f"{held.name} {found.version}")
+            return found.person if found and _same(held.stamp, current or "") else None
+        credential = self.rules.token if held.way == "token" else self.rules.password
+        if credential and _same(held.stamp, cookies.stamp(self.rules.key, credential)):
+            return Person(SHARED)
+        return None
+
+    async def _user_session(self, name: str, secret: str) -> cookies.Session | None:
+        try:
+            found = await self._in_thread(lambda: self._users.verify(name, secret))
+        except DatabaseError:
+            raise Refused(
+                503, "The database that holds the users cannot be reached.", after=5
+            ) from None
+        if found is None:
+            return None
+        name = found.person.name
+        self._kept.pop(name, None)
+        mark = cookies.stamp(self.rules.key, f"{name} {found.version}")
+        return cookies.Session(name, "user", mark)
+
+    async def _shared(self, secret: str) -> cookies.Session | None:
+        # Both are compared whatever the first says, so that the time tells nothing.
+        is_password = _same(secret, self.rules.password)
+        is_token = _same(secret, self.rules.token)
+        if is_password:
+            return self._session("password", self.rules.password)
+        return self._session("token", self.rules.token) if is_token else None
+
+    def _session(self, way: cookies.Way, credential: str) -> cookies.Session:
+        return cookies.Session(SHARED, way, cookies.stamp(self.rules.key, credential))
+
+    async def _find(self, name: str) -> User | None:
+        """A user, at most ten seconds old; while the database is away, the last one known."""
+        now = time.monotonic()
+        kept = self._kept.get(name)
+        if kept and now - kept[0] < _KEPT_SECONDS:
+            return kept[1]
+        try:
+            found = await self._in_thread(lambda: self._users.find(name))
+        except SchemaError:  # there never were users
+            found = None
+        except DatabaseError:
+            if kept is None:
+                raise Refused(
+                    503, "The database that holds the users cannot be reached.", after=5
+                ) from None
+            found = kept[1]
+        if len(self._kept) >= _MOST_KEPT:
+            self._kept.clear()
+        self._kept[name] = (now, found)
+        return found
+
+    async def _in_thread(self, call: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def _check_attempts(self, address: str, name: str) -> None:
+        wait = self.attempts.wait(address, name)
+        if wait > 0:
+            raise Refused(429, f"Too many attempts. Try again in {wait:.0f} s.", after=wait)
+
+    def _host_is_ours(self, host: str) -> bool:
+        """On this machine only, without a proxy, a name that is not this machine's is a trick."""
+        if not self.rules.local or self.proxies:
+            return True
+        return is_loopback(host)
+
+
+def _bearer(header: str) -> str | None:
+    kind, _, value = header.partition(" ")
+    return value.strip() if kind.lower() in {"bearer", "token"} else None
+
+
+def _same(given: str, expected: str) -> bool:
+    """Compare without telling by the time how much was right. Nothing equals an empty secret."""
+    return bool(expected) and hmac.compare_digest(given.encode(), expected.encode())
+
+
+def _is_name(name: str) -> bool:
+    return 0 < len(name) <= 64 and name.isprintable()

@@ -1,0 +1,72 @@
+"""What our own handlers share: they check where a request comes from, and fail politely."""
+
+from __future__ import annotations
+
+import http
+from typing import Any
+
+import tornado.web
+
+from alphapulse_nb.people import Person
+from alphapulse_nb.server import headers, plain
+from alphapulse_nb.server.access import Access, Refused
+
+
+def access(handler: tornado.web.RequestHandler) -> Access:
+    found: Access = handler.settings["alphapulse"].access
+    return found
+
+
+class Handler(tornado.web.RequestHandler):
+    """A handler that answers everybody. Its errors are short pages."""
+
+    def set_default_headers(self) -> None:
+        self.nonce = headers.nonce()
+        for name, value in headers.ALWAYS.items():
+            self.set_header(name, value)
+        self.set_header("Content-Security-Policy", headers.plain_policy(self.nonce))
+
+    async def prepare(self) -> None:
+        access(self).check_source(self)
+
+    def refuse(self, status: int, words: str, *, after: float | None = None) -> None:
+        """Answer with a page that says why there is nothing else."""
+        self.set_status(status)
+        if after is not None:
+            self.set_header("Retry-After", str(max(1, round(after))))
+        title = http.HTTPStatus(status).phrase
+        self.show(title, plain.paragraphs(words), again=after)
+
+    def show(self, title: str, body: str, *, again: float | None = None) -> None:
+        """Answer with a plain page; `body` is HTML. It loads again by itself after `again` s."""
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(plain.document(title, body, self.nonce, again=again))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(error, Refused):
+            self.refuse(status_code, error.words, after=error.after)
+        else:
+            self.refuse(status_code, plain.WORDS.get(status_code, plain.WORDS[500]))
+
+
+class NotFound(Handler):
+    """What is not there."""
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        raise tornado.web.HTTPError(404)
+
+
+class Member(Handler):
+    """A handler for people who were let in; others are sent to sign in."""
+
+    person: Person
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        found = await access(self).person(self)
+        if found is None:
+            raise Refused(401, "Sign in first.")
+        self.person = found

@@ -1,0 +1,112 @@
+"""What proxies say of the browser behind them, heard only from the ones that are trusted.
+
+`X-Forwarded-For` and `X-Forwarded-Proto` are anybody's to send. They count when the connection
+comes from a trusted address, and then the nearest address that is not trusted is the browser's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Sequence
+from typing import Any, Final
+
+from tornado import httputil
+from tornado.httpserver import HTTPServer
+
+from alphapulse_nb.addresses import Network
+
+_MOST_HOPS: Final = 20
+
+
+class Proxies:
+    """The trusted proxies; false when there are none."""
+
+    def __init__(self, networks: Sequence[Network] = ()) -> None:
+        self._networks = tuple(networks)
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def trusts(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+            parsed = parsed.ipv4_mapped
+        return any(parsed in network for network in self._networks)
+
+    def vouched(self, request: httputil.HTTPServerRequest) -> bool:
+        """Whether the request came to us through a trusted proxy."""
+        context = getattr(request.connection, "context", None)
+        return self.trusts(getattr(context, "alphapulse_peer", "") or "")
+
+    def browser(self, peer: str, forwarded: str) -> str:
+        """The address of the browser, by what `X-Forwarded-For` said to a trusted peer."""
+        nearest = peer
+        for hop in reversed(forwarded.split(",")[-_MOST_HOPS:]):
+            try:
+                nearest = str(ipaddress.ip_address(hop.strip()))
+            except ValueError:
+                break
+            if not self.trusts(nearest):
+                break
+        return nearest
+
+
+class Server(HTTPServer):
+    """An HTTP server that hears what trusted proxies say."""
+
+    def initialize(self, *args: Any, proxies: Proxies, **kwargs: Any) -> None:  # type: ignore[override]
+        super().initialize(*args, **kwargs)
+        self._proxies = proxies
+
+    def start_request(
+        self, server_conn: object, request_conn: httputil.HTTPConnection
+    ) -> httputil.HTTPMessageDelegate:
+        delegate = super().start_request(server_conn, request_conn)
+        return _Listener(delegate, request_conn, self._proxies)
+
+
+class _Listener(httputil.HTTPMessageDelegate):
+    """Sets a connection's address and protocol for the length of one request."""
+
+    def __init__(
+        self,
+        inner: httputil.HTTPMessageDelegate,
+        connection: httputil.HTTPConnection,
+        proxies: Proxies,
+    ) -> None:
+        self._inner = inner
+        self._context: Any = vars(connection)["context"]
+        self._proxies = proxies
+        self._before = (self._context.remote_ip, self._context.protocol)
+
+    def headers_received(
+        self,
+        start_line: httputil.RequestStartLine | httputil.ResponseStartLine,
+        headers: httputil.HTTPHeaders,
+    ) -> Awaitable[None] | None:
+        peer, _ = self._before
+        self._context.alphapulse_peer = peer
+        if self._proxies.trusts(peer):
+            forwarded = headers.get("X-Forwarded-For", "")
+            self._context.remote_ip = self._proxies.browser(peer, forwarded)
+            protocol = headers.get("X-Forwarded-Proto", "").split(",")[-1].strip().lower()
+            if protocol in {"http", "https"}:
+                self._context.protocol = protocol
+        return self._inner.headers_received(start_line, headers)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        return self._inner.data_received(chunk)
+
+    def finish(self) -> None:
+        self._inner.finish()
+        self._restore()
+
+    def on_connection_close(self) -> None:
+        self._inner.on_connection_close()
+        self._restore()
+
+    def _restore(self) -> None:
+        self._context.remote_ip, self._context.protocol = self._before

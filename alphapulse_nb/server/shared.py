@@ -1,0 +1,37 @@
+"""What the server's handlers share, under `settings["alphapulse"]`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+import tornado.web
+
+from alphapulse_nb.db.connection import Database
+from alphapulse_nb.server.access import Access
+from alphapulse_nb.server.figures import Figures
+from alphapulse_nb.server.visits import Visits
+
+
+@dataclass
+class Shared:
+    """The parts of a running server.
+
+    `parts` are the probes of readiness beside the database's; `origins` are the other sites that
+    may read the API; `rate_limit` is in requests a minute for each client, 0 for none.
+    """
+
+    db: Database
+    clock: Callable[[], datetime]
+    access: Access
+    visits: Visits
+    figures: Figures
+    rate_limit: int = 0
+    origins: tuple[str, ...] = ()
+    parts: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
+
+
+def shared(handler: tornado.web.RequestHandler) -> Shared:
+    return cast(Shared, handler.settings["alphapulse"])

@@ -1,0 +1,120 @@
+"""Static files: read and packed once, kept in memory, under addresses that browsers keep.
+
+An address that holds a hash of its content is kept for good. Any other is asked for again and
+answered with "not modified" for as long as it is the same.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import mimetypes
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from alphapulse_nb.server.handler import Handler
+
+_HASHED: Final = re.compile(r"[.-][0-9a-f]{16,64}[.-]|^[0-9a-f]{16,64}\.")
+_PACKED: Final = ("text/", "application/json", "application/javascript", "image/svg")
+_MOST_KEPT: Final = 64 << 20
+_FOREVER: Final = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it is sent. `packed` is empty where packing would not help."""
+
+    body: bytes
+    packed: bytes
+    kind: str
+    etag: str
+    forever: bool
+
+
+def file(name: str, body: bytes, packed: bytes = b"", *, forever: bool | None = None) -> File:
+    """A file to send under `name`; it is packed here unless it comes packed."""
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind = "text/javascript" if kind == "application/javascript" else kind
+    if not packed and kind.startswith(_PACKED) and len(body) > 1_000:
+        packed = gzip.compress(body, 6, mtime=0)
+    etag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+    if forever is None:
+        forever = bool(_HASHED.search(name.rpartition("/")[2]))
+    return File(body, packed, f"{kind}; charset=utf-8" if packed else kind, etag, forever)
+
+
+class Folder:
+    """The files of some folders, the first that has one wins. Nothing outside them is found."""
+
+    def __init__(self, roots: Iterable[str | Path]) -> None:
+        self._roots = [Path(root).resolve() for root in roots]
+        self._kept: dict[str, tuple[float, File]] = {}
+        self._size = 0
+
+    def find(self, name: str) -> File | None:
+        for root in self._roots:
+            try:
+                path = (root / name).resolve()
+                if path.is_relative_to(root) and path.is_file():
+                    return self._read(name, path)
+            except (OSError, ValueError):  # a name that no file can have
+                continue
+        return None
+
+    def _read(self, name: str, path: Path) -> File:
+        changed = path.stat().st_mtime
+        kept = self._kept.get(str(path))
+        if kept is not None and kept[0] == changed:
+            return kept[1]
+        made = file(name, path.read_bytes())
+        if self._size + len(made.body) + len(made.packed) < _MOST_KEPT:
+            self._size += len(made.body) + len(made.packed)
+            self._kept[str(path)] = (changed, made)
+        return made
+
+
+class StaticHandler(Handler):
+    """Sends what `find` finds."""
+
+    def initialize(self, find: Callable[[str], File | None]) -> None:
+        self._find = find
+
+    def head(self, name: str = "") -> None:
+        self.get(name)
+
+    def get(self, name: str = "") -> None:
+        found = self._find(name)
+        if found is None:
+            self.refuse(404, "There is no such file.")
+            return
+        self.set_header("Content-Type", found.kind)
+        self.set_header("Cache-Control", _FOREVER if found.forever else "no-cache")
+        self.set_header("Etag", found.etag)
+        if self.check_etag_header():
+            self.set_status(304)
+            return
+        body = found.body
+        if found.packed:
+            self.set_header("Vary", "Accept-Encoding")
+            if "gzip" in self.request.headers.get("Accept-Encoding", ""):
+                self.set_header("Content-Encoding", "gzip")
+                body = found.packed
+        self.finish(body)
+
+    def compute_etag(self) -> str | None:
+        return None
+
+
+def one(made: Callable[[], File]) -> Callable[[str], File | None]:
+    """A `find` for an address with a single file, made on first use."""
+    kept: list[File] = []
+
+    def find(_name: str) -> File:
+        if not kept:
+            kept.append(made())
+        return kept[0]
+
+    return find

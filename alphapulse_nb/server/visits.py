@@ -1,0 +1,176 @@
+"""The kernels of the pages that are open: whose each is, how many there may be, when one ends.
+
+A kernel belongs to the visit (a cookie) and the person whose page started it; nobody else, not
+even an administrator, reaches it. It ends when its page has been without a connection for 90
+seconds, and at once when the page says good-bye; a timer in a kernel never keeps it alive. Nothing
+is kept for a page that is away: on its return it asks for fresh snapshots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol
+
+from alphapulse_nb.people import Person
+from alphapulse_nb.server import log
+from alphapulse_nb.server.figures import Figures
+
+AWAY_SECONDS: Final = 90.0
+"""How long a kernel waits for its page to come back."""
+_START_SECONDS: Final = 300.0
+"""How long a page may take from its kernel's start to its first connection."""
+_LOOK_SECONDS: Final = 2.0
+
+Why = Literal["closed", "abandoned", "died", "stopped"]
+
+_log = log.get(__name__)
+
+
+class Socket(Protocol):
+    """The websocket of a page."""
+
+    def end(self, code: int, reason: str) -> None:
+        """Close it, telling the page why."""
+
+
+@dataclass(eq=False)
+class Visit:
+    """One page and its kernel. `kernel_id` is empty while the kernel starts."""
+
+    person: Person
+    owner: frozenset[str]
+    kernel_id: str = ""
+    sockets: set[Socket] = field(default_factory=set)
+    away_since: float = 0.0
+    connected: bool = False
+
+
+class Visits:
+    """Keeps the visits, and ends the kernels of those that are over.
+
+    Parameters
+    ----------
+    kernels: the kernel manager (`shutdown_kernel`, `get_kernel`, `in`).
+    most: kernels at a time.
+    figures: counts what happens.
+    """
+
+    def __init__(
+        self,
+        kernels: Any,
+        most: int,
+        figures: Figures,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.most = most
+        self._kernels = kernels
+        self._figures = figures
+        self._clock = clock
+        self._open: set[Visit] = set()
+        self._by_kernel: dict[str, Visit] = {}
+        self._watcher: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def viewers(self) -> int:
+        """Pages that are connected."""
+        return sum(bool(visit.sockets) for visit in self._open)
+
+    @property
+    def people(self) -> int:
+        """Different people among them."""
+        return len({visit.person.name for visit in self._open if visit.sockets})
+
+    def enter(self, person: Person, owner: frozenset[str]) -> Visit | None:
+        """A place for one more kernel; None when all are taken."""
+        if len(self._open) >= self.most:
+            self._figures.count("kernels_refused")
+            return None
+        visit = Visit(person, owner, away_since=self._clock())
+        self._open.add(visit)
+        return visit
+
+    def began(self, visit: Visit, kernel_id: str) -> None:
+        """The visit's kernel runs."""
+        visit.kernel_id = kernel_id
+        self._by_kernel[kernel_id] = visit
+
+    def leave(self, visit: Visit) -> None:
+        """The visit is over; its kernel, if there is one, is somebody else's to end."""
+        self._open.discard(visit)
+        self._by_kernel.pop(visit.kernel_id, None)
+
+    def find(self, kernel_id: str, person: Person, owner: frozenset[str]) -> Visit | None:
+        """The visit of that kernel, if it is this person's and this browser's."""
+        visit = self._by_kernel.get(kernel_id)
+        if visit is None or visit.person.name != person.name or not visit.owner & owner:
+            return None
+        return visit
+
+    def connected(self, visit: Visit, socket: Socket) -> None:
+        visit.sockets.add(socket)
+        visit.connected = True
+
+    def disconnected(self, visit: Visit, socket: Socket) -> None:
+        visit.sockets.discard(socket)
+        visit.away_since = self._clock()
+
+    async def end(self, visit: Visit, why: Why, code: int, reason: str) -> None:
+        """End the visit: close its sockets, telling the page why, and end its kernel."""
+        if visit not in self._open:
+            return
+        self._figures.count("kernels_ended", why=why)
+        self.leave(visit)
+        for socket in list(visit.sockets):
+            socket.end(code, reason)
+        if visit.kernel_id not in self._kernels:
+            return
+        # Somebody else may be ending it at the same moment.
+        with contextlib.suppress(KeyError):
+            await self._kernels.shutdown_kernel(visit.kernel_id, now=True)
+
+    def watch(self) -> None:
+        """Begin to look after the visits, on the running loop."""
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def close(self, reason: str) -> None:
+        """End every visit."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        ends = (self.end(visit, "stopped", 1001, reason) for visit in list(self._open))
+        await asyncio.gather(*ends)
+
+    async def look(self) -> None:
+        """End the visits whose page is gone or whose kernel died."""
+        now = self._clock()
+        for visit in list(self._open):
+            if not visit.kernel_id:
+                continue
+            if not await self._lives(visit):
+                _log.warning("kernel died", kernel=visit.kernel_id, person=visit.person.name)
+                await self.end(visit, "died", 4001, "the kernel ended")
+            elif not visit.sockets:
+                patience = AWAY_SECONDS if visit.connected else _START_SECONDS
+                if now - visit.away_since > patience:
+                    await self.end(visit, "abandoned", 1001, "the page was away too long")
+
+    async def _lives(self, visit: Visit) -> bool:
+        if visit.kernel_id not in self._kernels:
+            return False
+        kernel = self._kernels.get_kernel(visit.kernel_id)
+        lives: bool = await kernel.is_alive()
+        return lives
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            try:
+                await self.look()
+            except (OSError, RuntimeError) as error:
+                _log.error("the kernels could not be looked after", error=str(error))
