@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import jsonschema
 import pytest
+import tornado.httpclient
+import tornado.testing
+import tornado.web
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from alphapulse_nb.server import exposition, pulse
+from alphapulse_nb.server import api, exposition, pulse
+from alphapulse_nb.server.access import Access, Rules
+from alphapulse_nb.server.api.metrics import METRICS
+from alphapulse_nb.server.attempts import Attempts
 from alphapulse_nb.server.durations import BOUNDS
 from alphapulse_nb.server.exposition import JSON, OPENMETRICS, PROMETHEUS
 from alphapulse_nb.server.figures import Figures
 from alphapulse_nb.server.measures import MEASURES, Kind, Label, Measure
+from alphapulse_nb.server.proxy import Proxies
 
 ROOT = Path(__file__).parents[2]
+TOKEN = "correct-horse-battery"
 PARSERS: dict[str, Callable[[str], Iterable[Metric]]] = {
     PROMETHEUS: text_string_to_metric_families,
     OPENMETRICS: openmetrics.text_string_to_metric_families,
@@ -176,3 +186,82 @@ def test_the_widest_bucket_holds_the_longest_refresh_that_is_waited_for() -> Non
 def test_the_table_in_the_docs_is_that_of_the_declarations() -> None:
     text = (ROOT / "docs" / "metrics.md").read_text("utf-8")
     assert exposition.as_table(MEASURES) in text
+
+
+class Nobody:
+    """A database without users of the dashboard."""
+
+    def any(self) -> bool:
+        return False
+
+    def find(self, _name: str) -> None:
+        return None
+
+    def verify(self, _name: str, _password: str) -> None:
+        return None
+
+
+class Api(tornado.testing.AsyncHTTPTestCase):
+    """The API's own routes, with a token, over figures and without a database."""
+
+    def get_app(self) -> tornado.web.Application:
+        rules = Rules(key="k" * 32, token=TOKEN)
+        access = Access(rules, Nobody(), Proxies(), Attempts())
+        shared = SimpleNamespace(access=access, figures=busy(), rate_limit=0, origins=())
+        return tornado.web.Application(
+            api.routes("/desk/"), alphapulse=shared, cookie_secret="k" * 32
+        )
+
+    def ask(self, **headers: str) -> tornado.httpclient.HTTPResponse:
+        return self.fetch("/desk/api/metrics", headers=headers)
+
+    def runTest(self) -> None: ...  # noqa: N802 - the library's name
+
+
+@pytest.fixture
+def server() -> Iterator[Api]:
+    case = Api()
+    case.setUp()
+    yield case
+    case.tearDown()
+
+
+BEARER = f"Bearer {TOKEN}"
+
+
+def test_the_endpoint_answers_prometheus_as_it_asks(server: Api) -> None:
+    # What Prometheus 3 sends.
+    accept = (
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+        "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+    )
+    answer = server.ask(Authorization=BEARER, Accept=accept)
+    assert answer.code == 200
+    assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert "Accept" in answer.headers["Vary"].split(", ")
+    assert "alphapulse_viewers" in {
+        family.name for family in PARSERS[OPENMETRICS](answer.body.decode())
+    }
+    plain = server.ask(Authorization=BEARER, Accept="text/plain")
+    assert plain.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert len(list(PARSERS[PROMETHEUS](plain.body.decode()))) > len(MEASURES)
+
+
+def test_the_endpoint_answers_programs_in_the_json_that_it_declares(server: Api) -> None:
+    answer = server.ask(Authorization=BEARER)
+    assert answer.headers["Content-Type"] == "application/json"
+    schema = METRICS.answers[0].schema
+    assert schema is not None
+    jsonschema.validate(json.loads(answer.body), schema)
+
+
+def test_a_stranger_gets_no_figures(server: Api) -> None:
+    for header in ({}, {"Authorization": "Bearer wrong-horse-battery"}):
+        answer = server.ask(**header)
+        assert answer.code == 401
+        assert b"viewers" not in answer.body
+
+
+def test_a_parameter_is_one_too_many(server: Api) -> None:
+    answer = server.fetch("/desk/api/metrics?format=xml", headers={"Authorization": BEARER})
+    assert answer.code == 422
