@@ -70,7 +70,7 @@ _BY_STATUS: Final = {
     405: "method_not_allowed",
     413: "too_large",
     429: "too_many_requests",
-    503: "busy",
+    503: "database_unavailable",
 }
 
 

@@ -44,7 +44,7 @@ class Question:
 def write(question: Question, end: datetime, last: Place) -> str:
     """The cursor that goes on after `last`."""
     numbers = _NUMBERS.pack(_microseconds(end), _microseconds(last.timestamp), last.id)
-    return base64.urlsafe_b64encode(numbers + _digest(question, numbers)).rstrip(b"=").decode()
+    return _text(numbers + _digest(question, numbers))
 
 
 def read(question: Question, text: str) -> tuple[datetime, Place] | None:
@@ -60,6 +60,10 @@ def read(question: Question, text: str) -> tuple[datetime, Place] | None:
     if not 0 <= at <= end <= _MOST_MICROSECONDS:
         return None
     return _moment(end), Place(_moment(at), number)
+
+
+def _text(packed: bytes) -> str:
+    return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
 def _digest(question: Question, numbers: bytes) -> bytes:

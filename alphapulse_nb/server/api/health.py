@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Final
 
+from alphapulse_nb.server.access import Refused
 from alphapulse_nb.server.api.endpoint import Answer, Endpoint
 from alphapulse_nb.server.api.handler import ApiHandler
 from alphapulse_nb.server.api.parameter import Values
 from alphapulse_nb.server.api.schema import ref
-from alphapulse_nb.server.parts import State
+from alphapulse_nb.server.parts import Part, State
 
 
 class HealthHandler(ApiHandler):
@@ -18,8 +19,21 @@ class HealthHandler(ApiHandler):
 
 
 class ReadinessHandler(ApiHandler):
+    async def prepare(self) -> None:
+        try:
+            await super().prepare()
+        except Refused as refused:
+            # Nobody can be let in while the database that holds the users is away: that much is
+            # said to everybody, and is the answer.
+            if refused.status_code != 503:
+                raise
+            self._say([Part("database", State.FAILED, "cannot be reached")])
+
     async def answer(self, values: Values) -> None:  # noqa: ARG002
         parts = await self.means.readiness.look(self.shared.db, self.shared.parts)
+        self._say(parts)
+
+    def _say(self, parts: list[Part]) -> None:
         states = {part.state for part in parts}
         worst = next((s for s in (State.FAILED, State.DEGRADED) if s in states), State.OK)
         self.send(

@@ -26,6 +26,11 @@ class Workers:
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(threads, name)
 
+    @property
+    def under_way(self) -> int:
+        """Calls that run or wait."""
+        return self._under_way
+
     async def run(self, call: Callable[[], _T]) -> _T:
         """What the call returns or raises; a `Fault` with 503 where there is no room.
 
