@@ -37,6 +37,7 @@ MAY_KNOW = {
         *("catalog", "queries", "charts", "db", "errors", "metrics", "refresh", "settings"),
         *("reports", "widgets", "feeds"),
     },
+    "warmup": {"dashboard", "db", "settings"},
     "checks": {"db", "errors", "server", "settings", "state", "widgets"},
     "rehearsal": {"errors", "settings"},
     "cli": {"checks", "db", "errors", "rehearsal", "server", "settings", "state"},

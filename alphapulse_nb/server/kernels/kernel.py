@@ -32,7 +32,7 @@ _CONFIG: Final = Config(
     {
         # Files, a thread and an import for what a viewer never asks for.
         "HistoryManager": {"enabled": False},
-        "IPKernelApp": {"default_extensions": [], "log_level": logging.CRITICAL},
+        "IPKernelApp": {"log_level": logging.CRITICAL},
     }
 )
 
@@ -54,15 +54,33 @@ def import_without_debugger() -> None:
         del sys.modules["debugpy"]
 
 
-def live(birth: Birth) -> NoReturn:
+class _Application(IPKernelApp):
+    """ipykernel's, whose options were read before the fork: they are the same for each."""
+
+    def parse_command_line(self, argv: Any = None) -> None:
+        """There is no command line."""
+
+
+def application() -> IPKernelApp:
+    """What each kernel runs; it has opened nothing yet."""
+    app = _Application.instance(config=_CONFIG)
+    app.default_extensions = []
+    return app
+
+
+def live(birth: Birth, app: IPKernelApp) -> NoReturn:
     """Be the kernel that was asked for, until it is shut down."""
     code = 1
     try:
         _leave_home(birth)
         _enter(birth.request)
-        app = _kernel(str(birth.request["connection"]))
+        _open(app, str(birth.request["connection"]))
         gc.enable()
         app.start()  # type: ignore[no-untyped-call]
+        # It may still be telling of the shutdown, for which it waits ten seconds once those who
+        # carry it have ended.
+        app.control_thread.stop()
+        app.control_thread.join()
         code = 0
     except Exception:  # noqa: BLE001
         traceback.print_exc(file=sys.__stderr__)
@@ -73,6 +91,7 @@ def live(birth: Birth) -> NoReturn:
 
 def _leave_home(birth: Birth) -> None:
     os.setsid()
+    process.call_this(process.KERNEL)
     if not os.read(birth.gate, 1):
         os._exit(0)
     process.die_with_parent()
@@ -97,12 +116,13 @@ def _enter(request: dict[str, Any]) -> None:
     np.random.seed()
 
 
-def _kernel(connection: str) -> IPKernelApp:
-    app = IPKernelApp.instance(config=_CONFIG)
+def _open(app: IPKernelApp, connection: str) -> None:
+    """Let the application have its sockets, threads and shell."""
+    app.connection_file = connection
     with _no_modules():
-        app.initialize(["-f", connection])  # type: ignore[no-untyped-call]
+        app.initialize([])  # type: ignore[no-untyped-call]
+    # What importing ipywidgets does where there is a kernel already.
     ipywidgets.register_comm_target()
-    return app
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import asyncio
 import enum
 import logging
 import os
+import re
 import select
 import socket
 import subprocess
@@ -32,8 +33,12 @@ PRELOAD: Final = (
 )
 """What kernels and the dashboard's notebook import, and a function that does what they do first."""
 
-_SECRET: Final = ("DASHBOARD_", "DATABASE_", "DB_")
-"""What the environments begin with that only a kernel's request may bring."""
+_SECRET: Final = re.compile(
+    r"^(DASHBOARD|DATABASE|DB|PG)_?|PASSW|TOKEN|SECRET|CREDENTIAL|API_?KEY", re.IGNORECASE
+)
+"""Names in an environment whose values only a kernel's request may bring."""
+
+_PROGRAM: Final = "alphapulse_nb.server.kernels.zygote"
 
 _START_SECONDS: Final = 15.0
 """How long a request waits for a zygote that starts."""
@@ -79,6 +84,7 @@ class Nursery:
         self._state = State.STARTING
         self._reason = ""
         self._closing = threading.Event()
+        self._talking = threading.Lock()
         self._asker = ThreadPoolExecutor(1, "alphapulse-nursery")
         self._process: subprocess.Popen[bytes] | None = None
         self._link: socket.socket | None = None
@@ -120,9 +126,16 @@ class Nursery:
             "connection": connection_file,
             "parent": os.getpid(),
         }
+        if self._closing.is_set():
+            raise NotForkedError("the server is closing")
         deadline = time.monotonic() + _START_SECONDS
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._asker, self._ask, request, deadline)
+        asked = loop.run_in_executor(self._asker, self._ask, request, deadline)
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            asked.add_done_callback(_unwanted)
+            raise
 
     async def close(self) -> None:
         """End the zygote. Kernels go on."""
@@ -142,7 +155,8 @@ class Nursery:
                 raise NotForkedError(self._reason or "the zygote takes too long to start")
             ours = self._link
         try:
-            born = _deliver(ours, request)
+            with self._talking:
+                born = _deliver(ours, request)
         except (OSError, KeyError, ValueError) as error:
             # An answer that came later would be taken for the next one's.
             self._end()
@@ -169,18 +183,20 @@ class Nursery:
             process, ours = self._spawn()
         except OSError as error:
             return str(error)
-        with ours:
-            self._process, self._link = process, ours
-            try:
-                failed = self._listen(ours)
-                if failed is None:
-                    self._set(State.UP, "")
-                    self._stay(process)
-            finally:
-                self._link = None
-                process.kill()
-                code = process.wait()
-                self._process = None
+        self._process, self._link = process, ours
+        if self._closing.is_set():
+            self._end()
+        try:
+            failed = _first_words(ours)
+            if failed is None:
+                self._set(State.UP, "")
+                self._stay(process)
+        finally:
+            process.kill()
+            code = process.wait()
+            self._process = self._link = None
+            with self._talking:
+                ours.close()
         return failed or ending(code)
 
     def _spawn(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -188,28 +204,13 @@ class Nursery:
         with theirs:
             number = str(theirs.fileno())
             process = subprocess.Popen(  # noqa: S603 - our own module
-                [
-                    sys.executable,
-                    "-m",
-                    "alphapulse_nb.server.kernels.zygote",
-                    number,
-                    *self._preload,
-                ],
+                [sys.executable, "-m", _PROGRAM, number, *self._preload],
                 stdin=subprocess.DEVNULL,
                 env=self._environment,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
         return process, ours
-
-    def _listen(self, ours: socket.socket) -> str | None:
-        """Wait for the zygote's first words; why it cannot work, or None."""
-        ours.settimeout(_IMPORT_SECONDS)
-        try:
-            said, _ = link.receive(ours)
-        except OSError as error:
-            return f"it did not start: {error}"
-        return said.get("failed")
 
     def _stay(self, process: subprocess.Popen[bytes]) -> None:
         """Wait until the zygote ends; meanwhile bury what nobody else does."""
@@ -236,6 +237,23 @@ class Nursery:
             self._changed.notify_all()
 
 
+def _first_words(ours: socket.socket) -> str | None:
+    """Wait for what the zygote says when it has imported: None, or why it cannot work."""
+    ours.settimeout(_IMPORT_SECONDS)
+    try:
+        said, _ = link.receive(ours)
+    except OSError as error:
+        return f"it did not start: {error}"
+    failed: str | None = said.get("failed")
+    return failed
+
+
+def _unwanted(asked: asyncio.Future[Forked]) -> None:
+    """Nobody waits for this kernel any more."""
+    if not asked.cancelled() and asked.exception() is None:
+        asked.result().kill()
+
+
 def _deliver(ours: socket.socket, request: link.Message) -> Forked:
     """Have a kernel forked, and let it go on once it is known to be our child.
 
@@ -256,6 +274,6 @@ def _deliver(ours: socket.socket, request: link.Message) -> Forked:
 
 def _plain(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment without secrets: it stays readable in /proc for as long as a kernel lives."""
-    kept = {name: text for name, text in environment.items() if not name.startswith(_SECRET)}
+    kept = {name: text for name, text in environment.items() if not _SECRET.search(name)}
     # One thread, or the zygote could not fork; one malloc arena, or each thread has its own pages.
     return kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}

@@ -18,7 +18,12 @@ from pathlib import Path
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NAME: Final = 15
 _PR_SET_CHILD_SUBREAPER: Final = 36
+
+ZYGOTE: Final = "ap-zygote"
+KERNEL: Final = "ap-kernel"
+"""What the processes are called."""
 
 
 def obstacle() -> str | None:
@@ -33,9 +38,9 @@ def obstacle() -> str | None:
     return None
 
 
-def adopt_orphans() -> None:
-    """Become the parent of every orphan below this process. Raises `OSError`."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+def adopt_orphans(adopt: bool = True) -> None:
+    """Become the parent of every orphan below this process, or no longer. Raises `OSError`."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, int(adopt))
 
 
 def die_with_parent() -> None:
@@ -43,9 +48,15 @@ def die_with_parent() -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _prctl(option: int, value: int) -> None:
+def call_this(name: str) -> None:
+    """Give this process a name for `ps` and `top`, of at most 15 letters: forks look alike."""
+    _prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()))
+
+
+def _prctl(option: int, value: int | ctypes.c_char_p) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+    argument = ctypes.c_ulong(value) if isinstance(value, int) else value
+    if libc.prctl(option, argument, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
 

@@ -4,8 +4,8 @@
 
 A fork costs milliseconds and shares the imported memory, where a fresh interpreter spends over half
 a second of CPU and 80 MB. Only one thread survives a fork, and a copied socket or event loop serves
-two masters: so nothing here may start a thread or open anything before it forks, which is checked
-before each fork.
+two masters: so nothing here may start a thread or open anything. That is checked before the first
+request is taken, and nothing but forking is done afterwards.
 
 It forks twice and the process between ends at once. The kernel is thereby an orphan, which falls
 to the server (a subreaper): kernels are the server's children and outlive the zygote. The zygote
@@ -24,7 +24,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from alphapulse_nb.server.kernels import kernel, link
+from alphapulse_nb.server.kernels import kernel, link, process
 
 _STANDARD: Final = frozenset({0, 1, 2})
 
@@ -33,8 +33,10 @@ def main(arguments: Sequence[str]) -> None:
     """Import, tell the server, fork until it is gone; in a forked child, be a kernel."""
     server = socket.socket(fileno=int(arguments[0]))
     gc.disable()
+    process.call_this(process.ZYGOTE)
     try:
         warm(arguments[1:])
+        app = kernel.application()
         check(server)
     except Exception as error:
         link.send(server, {"failed": f"{type(error).__name__}: {error}"})
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
     link.send(server, {"ready": os.getpid()})
     birth = serve(server)
     if birth is not None:
-        kernel.live(birth)
+        kernel.live(birth, app)
 
 
 def warm(modules: Sequence[str]) -> None:
