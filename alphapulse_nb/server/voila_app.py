@@ -32,6 +32,7 @@ from alphapulse_nb.server.login import LoginHandler, LogoutHandler
 from alphapulse_nb.server.proxy import Server
 from alphapulse_nb.server.shared import Shared
 from alphapulse_nb.server.socket import Connection, KernelSocket
+from alphapulse_nb.server.templates import keep as keep_templates
 from alphapulse_nb.widgets import assets
 
 _PATIENCE: Final = 20
@@ -67,6 +68,7 @@ class AlphaPulse(Voila):  # type: ignore[misc]
         self.kernel_websocket_connection_class = Connection
         settings: dict[str, Any] = super().init_settings()
         logging.getLogger("tornado.general").addFilter(_worth_saying)
+        keep_templates()
         settings["contents_manager"] = self.contents_manager = Notebooks(parent=self)
         self.shared = self.make_shared(self.kernel_manager)
         self.kernel_manager.start_watching_activity = self._unwatched
