@@ -1,0 +1,156 @@
+"""The API under input that nobody would think of: no 500, and nothing that was not announced."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode, checks
+from schemathesis.checks import load_all_checks
+
+from alphapulse_nb.db.connection import Database
+from alphapulse_nb.server.api import ENDPOINTS
+from tests.api import Api, running
+from tests.conftest import Desk
+
+load_all_checks()
+CHECKS: list[Any] = checks.CHECKS.get_by_names(
+    [
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_schema_conformance",
+        "response_headers_conformance",
+        "negative_data_rejection",
+        "unsupported_method",
+    ]
+)
+
+SEED = 20_260_101
+REQUESTS = 1_500
+EXAMPLES = 150
+
+
+@pytest.fixture(scope="module")
+def alone(desk: Desk, db: Database) -> Iterator[Api]:
+    """An API of these tests' own, so that others see none of its load."""
+    with running(db, desk.now) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def described(alone: Api) -> Any:
+    return schemathesis.openapi.from_url(f"{alone.url}/api/openapi.json")
+
+
+# An endpoint without parameters has nothing that could be wrong.
+ASKED = [
+    (endpoint.path, mode)
+    for endpoint in ENDPOINTS
+    for mode in GenerationMode
+    if mode.is_positive or endpoint.parameters
+]
+
+
+@pytest.mark.parametrize(("path", "mode"), ASKED, ids=str)
+def test_whatever_is_asked_the_answer_is_one_that_was_announced(
+    described: Any, path: str, mode: GenerationMode
+) -> None:
+    operation = described[path]["GET"]
+    seen = set()
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(operation.as_strategy(generation_mode=mode), st.booleans())
+    def ask(case: Any, known: bool) -> None:
+        # Hardly any text is a symbol: half of the good requests ask for one that is.
+        for part in (case.path_parameters, case.query):
+            if known and mode.is_positive and part and "symbol" in part:
+                part["symbol"] = "BTC/USDT"
+        seen.add(case.call_and_validate(checks=CHECKS).status_code)
+
+    ask()
+    assert (200 if mode.is_positive else 422) in seen
+
+
+def requests(chance: random.Random) -> Iterator[bytes]:
+    """Requests that are nearly right: bytes changed, put in or taken out of good ones."""
+    good = [
+        b"GET /api/data/BTC%2FUSDT?table=signals&hours=6&limit=2&cursor=AAAA HTTP/1.1",
+        b"GET /api/chart/performance?symbol=BTC/USDT&hours=0.5 HTTP/1.1",
+        b"HEAD /api/health/ready HTTP/1.1",
+        b"OPTIONS /api/metrics HTTP/1.0",
+    ]
+    headers = [
+        b"Host: localhost",
+        b"Accept: text/plain;q=0.5, application/json",
+        b'If-None-Match: W/"abc", *',
+        b"Authorization: Bearer abc",
+        b"Cookie: a=b; c",
+        b"Accept-Encoding: gzip",
+        b"Origin: null",
+        b"Content-Length: 0",
+    ]
+    for _ in range(REQUESTS):
+        lines = [chance.choice(good), *chance.sample(headers, chance.randint(1, len(headers)))]
+        line = chance.choice([0, 0, 0, chance.randrange(len(lines))])
+        for _ in range(chance.randint(1, 6)):
+            lines[line] = changed(lines[line], chance)
+        yield b"\r\n".join([*lines, b"", b""])
+
+
+def changed(line: bytes, chance: random.Random) -> bytes:
+    place = chance.randrange(len(line) + 1)
+    new = chance.choice(
+        [
+            chance.randbytes(1),
+            b"%" + chance.randbytes(1).hex().encode(),
+            chance.choice([b"%00", b"%ff%fe", b"/..", b"//", b"&", b"=", b"?", b"#", b";", b"+"]),
+            chance.choice([b"A" * 3_000, "٣€😀".encode(), b"%F0%9F%98%80", b"\t", b"%0d%0a", b""]),
+        ]
+    )
+    return line[:place] + new + line[place + chance.randint(0, 2) :]
+
+
+def answer(port: int, request: bytes) -> bytes:
+    """Everything that comes back until the server closes, which it may do at once."""
+    with socket.create_connection(("127.0.0.1", port), 10) as link:
+        got = b""
+        try:
+            link.sendall(request)
+            link.shutdown(socket.SHUT_WR)
+            while part := link.recv(65_536):
+                got += part
+        except ConnectionError:
+            return got
+        return got
+
+
+def test_no_bytes_make_the_server_stumble(alone: Api) -> None:
+    statuses: Counter[int] = Counter()
+    for request in requests(random.Random(SEED)):  # noqa: S311
+        got = answer(alone.port, request)
+        if not got:
+            continue
+        head, _, body = got.partition(b"\r\n\r\n")
+        status = int(head.split(b" ")[1])
+        statuses[status] += 1
+        assert 200 <= status < 500, (request, got)
+        if status >= 400 and body and b"application/json" in head:
+            assert json.loads(body)["error"]["status"] == status, request
+    # The requests were good enough to reach every part.
+    assert statuses.keys() >= {200, 400, 404, 405, 422}
+    assert alone.get("/api/health").status == 200
