@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 import itertools
 import json
 import re
+import ssl
 import urllib.error
 import urllib.request
 import uuid
@@ -12,12 +15,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from tornado.httpclient import HTTPRequest
+from tornado.httpclient import HTTPRequest, _RequestProxy
 from tornado.httputil import HTTPHeaders
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tornado.websocket import WebSocketClientConnection
 
 from alphapulse_nb.server.messages import PROTOCOL
 
@@ -44,13 +48,20 @@ class Answer:
 
 
 class Visitor:
-    """Somebody at a server. `base` ends with a slash; paths are relative to it."""
+    """Somebody at a server. `base` ends with a slash; paths are relative to it.
 
-    def __init__(self, base: str, **headers: str) -> None:
+    `ca`: the certificate that an https server must be able to show, or its authority's.
+    """
+
+    def __init__(self, base: str, ca: Path | None = None, **headers: str) -> None:
         self.base = base
         self.headers = headers
         self.jar = CookieJar()
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
+        self._ca = None if ca is None else str(ca)
+        self._opener = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(self.jar),
+            urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self._ca)),
+        )
 
     def get(self, path: str = "", **headers: str) -> Answer:
         return self.ask("GET", path, **headers)
@@ -83,27 +94,50 @@ class Visitor:
     def cookies(self) -> str:
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.jar)
 
-    @asynccontextmanager
-    async def socket(
-        self, kernel_id: str, protocol: str | None = PROTOCOL, **headers: str
-    ) -> AsyncIterator[WebSocketClientConnection]:
-        """The websocket of a page's kernel. Raises tornado's `HTTPClientError` when refused."""
+    def knock(self, kernel_id: str, protocol: str | None = PROTOCOL) -> int:
+        """The status with which the server answers a request for a kernel's websocket."""
         address = urlsplit(self.base)
-        url = f"ws://{address.netloc}{address.path}api/kernels/{kernel_id}/channels?session_id=t"
+        headers = {
+            "Cookie": self.cookies(),
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Key": base64.b64encode(uuid.uuid4().bytes).decode(),
+            "Sec-WebSocket-Version": "13",
+            **({"Sec-WebSocket-Protocol": protocol} if protocol else {}),
+            **self.headers,
+        }
+        link = http.client.HTTPConnection(address.netloc, timeout=30)
+        try:
+            link.request("GET", f"{address.path}api/kernels/{kernel_id}/channels", headers=headers)
+            return link.getresponse().status
+        finally:
+            link.close()
+
+    @asynccontextmanager
+    async def socket(self, kernel_id: str) -> AsyncIterator[WebSocketClientConnection]:
+        """The websocket of a page's kernel, which the server must accept; see `knock`."""
+        address = urlsplit(self.base)
+        scheme = "wss" if address.scheme == "https" else "ws"
+        path = f"{address.path}api/kernels/{kernel_id}/channels?session_id=t"
+        url = f"{scheme}://{address.netloc}{path}"
         given = HTTPHeaders({"Cookie": self.cookies()})
-        for name, value in (self.headers | headers).items():
+        for name, value in self.headers.items():
             given[name.replace("_", "-")] = value
-        made = await websocket_connect(
-            HTTPRequest(url, headers=given, request_timeout=30),
-            subprotocols=[protocol] if protocol else None,
+        request = HTTPRequest(url, headers=given, request_timeout=30, ca_certs=self._ca)
+        made = WebSocketClientConnection(
+            _RequestProxy(request, HTTPRequest._DEFAULTS),  # type: ignore[arg-type]
+            subprotocols=[PROTOCOL],
         )
+        await made.connect_future
+        stream = made.protocol.stream
         try:
             yield made
         finally:
             made.close()
+            stream.close()
 
 
-def message(kind: str, content: dict[str, Any], channel: str = "shell", **header: Any) -> bytes:
+def message(kind: str, content: dict[str, Any], channel: str = "shell") -> bytes:
     """A message as a page sends it."""
     named = {
         "msg_id": uuid.uuid4().hex,
@@ -112,8 +146,9 @@ def message(kind: str, content: dict[str, Any], channel: str = "shell", **header
         "username": "",
         "version": "5.3",
         "date": "2026-01-01T00:00:00Z",
-    } | header
-    parts = [channel.encode(), *(json.dumps(part).encode() for part in (named, {}, {}, content))]
+    }
+    said = (named, {}, {"version": "1.0.0"}, content)
+    parts = [channel.encode(), *(json.dumps(part).encode() for part in said)]
     return framed(parts)
 
 

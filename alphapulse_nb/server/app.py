@@ -5,6 +5,7 @@ Everything that a page loads comes from this server. Responses are compressed.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -17,8 +18,8 @@ from pydantic import SecretStr
 from alphapulse_nb import reports
 from alphapulse_nb.addresses import is_loopback, networks, words
 from alphapulse_nb.db.connection import Database
-from alphapulse_nb.errors import DatabaseError, SettingsError
-from alphapulse_nb.server import cookies, descriptors
+from alphapulse_nb.errors import DatabaseError, DatabaseUnavailable, PermissionDenied, SettingsError
+from alphapulse_nb.server import cookies, descriptors, log, parts
 from alphapulse_nb.server.access import Access, Rules
 from alphapulse_nb.server.attempts import Attempts
 from alphapulse_nb.server.diary import Diary
@@ -26,7 +27,7 @@ from alphapulse_nb.server.proxy import Proxies
 from alphapulse_nb.server.shared import Shared
 from alphapulse_nb.server.visits import Visits
 from alphapulse_nb.settings import Settings
-from alphapulse_nb.state import State, Users
+from alphapulse_nb.state import State, Users, prepare, standing
 
 _SHARE: Final = Path(__file__).parent / "share"
 _EXTENSIONS: Final = [
@@ -64,7 +65,7 @@ def application(
     """
     _on_jupyter_path()
     from alphapulse_nb.catalog import catalog
-    from alphapulse_nb.server import kernels, log, pulse, traffic
+    from alphapulse_nb.server import api, kernels, pulse, traffic
     from alphapulse_nb.server.figures import Figures
     from alphapulse_nb.server.mailbox import Mailbox
     from alphapulse_nb.server.voila_app import AlphaPulse
@@ -79,6 +80,7 @@ def application(
         figures=figures,
     )
     state = State(db)
+    _upgrade(state)
     access = _access(settings, state)
     app = AlphaPulse.instance()
     app.ready = ready
@@ -91,7 +93,8 @@ def application(
     app.notebook_path = str(notebook())
     app.log_level = "DEBUG" if settings.debug else "WARN"
     app.key = access.rules.key
-    app.routes = []
+    means = api.Means()
+    app.routes = api.routes(settings.base_url, means)
     app.log_function = traffic.log_function(figures, settings.base_url)
     _configure(app.config, app, settings)
     nursery = kernels.prepare(app.config)
@@ -106,7 +109,7 @@ def application(
             figures=figures,
             rate_limit=settings.rate_limit,
             origins=access.rules.origins,
-            parts=[],
+            parts=[parts.Probe("zygote", functools.partial(_zygote, nursery))],
         )
 
     def listen_to_kernels() -> None:
@@ -116,7 +119,8 @@ def application(
 
     app.make_shared = make_shared
     app.at_start = [listen_to_kernels, beat.start]
-    app.at_stop = [state.close, logbook.close, nursery.close, mailbox.close, beat.stop]
+    app.at_stop = [means.close, beat.stop, nursery.close, mailbox.close]
+    app.at_end = [state.close, logbook.close]
     app.initialize([])
     logbook.adopt()
     pulse.watch(figures)
@@ -125,11 +129,33 @@ def application(
     figures.ask("kernels", lambda: len(app.shared.visits))
     figures.set("kernels_limit", settings.max_kernels)
     if settings.self_metrics:
-        diary = Diary(db, figures, f"{settings.host}:{settings.port}")
-        app.at_start.append(diary.start)
-        app.at_stop.append(diary.stop)
+        # Once it listens: only then is its port known where 0 was asked for.
+        app.at_start.append(lambda: _keep_diary(app, Diary(db, figures, f"{app.ip}:{app.port}")))
     descriptors.make_room(settings.max_kernels)
     return app
+
+
+def _keep_diary(app: Any, diary: Diary) -> None:
+    diary.start()
+    app.at_stop.append(diary.stop)
+
+
+def _upgrade(state: State) -> None:
+    """Bring our schema, if the database has it, to this release's version."""
+    try:
+        if standing(state).state in {"old", "newer"}:
+            prepare(state)
+    except (DatabaseUnavailable, PermissionDenied) as error:
+        log.get(__name__).warning("our schema could not be looked at", reason=str(error))
+
+
+async def _zygote(nursery: Any) -> parts.Part:
+    state, reason = nursery.state
+    if state == "down":
+        return parts.Part(
+            "zygote", parts.State.DEGRADED, f"kernels start as ordinary processes: {reason}"
+        )
+    return parts.Part("zygote", parts.State.OK, state.value)
 
 
 def _configure(config: Any, app: Any, settings: Settings) -> None:

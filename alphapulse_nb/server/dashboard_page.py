@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
@@ -16,6 +17,7 @@ from alphapulse_nb.people import Person
 from alphapulse_nb.server import cookies, headers, log, plain
 from alphapulse_nb.server.guard import Guard
 from alphapulse_nb.server.handler import access
+from alphapulse_nb.server.kernels.process import Forked
 from alphapulse_nb.server.shared import shared
 from alphapulse_nb.server.visits import Visit
 
@@ -44,8 +46,16 @@ class _Kernels:
             "ALPHAPULSE_ROLE": person.role.value,
             "ALPHAPULSE_ZONE": person.zone,
         }
-        kernel_id: str = await page.settings["kernel_manager"].start_kernel(env=env, **given)
+        began = time.perf_counter()
+        manager, figures = page.settings["kernel_manager"], shared(page).figures
+        kernel_id: str = await manager.start_kernel(env=env, **given)
         shared(page).visits.began(visit, kernel_id)
+        forked = isinstance(manager.get_kernel(kernel_id).provisioner.process, Forked)
+        how = "forked" if forked else "ordinary"
+        figures.count("kernels_started", how=how)
+        figures.observe("kernel_start_seconds", time.perf_counter() - began, how=how)
+        if forked:
+            figures.count("zygote_forks")
         return kernel_id
 
 

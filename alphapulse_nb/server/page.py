@@ -6,12 +6,16 @@ The skeleton has the places and heights of the real thing, so that nothing jumps
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
+from typing import Final
 
 from markupsafe import Markup
 
 from alphapulse_nb.catalog import catalog
 from alphapulse_nb.widgets import assets
 from alphapulse_nb.widgets.live_chart import HEIGHT
+
+_SCRIPT: Final = Path(__file__).with_name("visit.js")
 
 
 def resources(plotly_url: str, widgets_url: str) -> dict[str, object]:
@@ -21,6 +25,7 @@ def resources(plotly_url: str, widgets_url: str) -> dict[str, object]:
             "plotly": plotly_url,
             "widgets": widgets_url,
             "style": Markup(assets.style()),  # noqa: S704 - our own files
+            "script": Markup(_SCRIPT.read_text("utf-8")),  # noqa: S704 - our own file
             "skeleton": Markup(skeleton()),  # noqa: S704 - escaped below
         }
     }

@@ -20,6 +20,7 @@ _PLACES: Final = (
     ("alphapulse/static/", "static"),
     ("voila/static/", "static"),
     ("voila/templates/", "static"),
+    ("voila/labextensions/", "static"),
     ("static/", "static"),
     ("login", "sign_in"),
     ("logout", "sign_in"),

@@ -9,11 +9,12 @@ is kept for a page that is away: on its return it asks for fresh snapshots.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
+
+import tornado.web
 
 from alphapulse_nb.people import Person
 from alphapulse_nb.server import log
@@ -73,6 +74,7 @@ class Visits:
         self._open: set[Visit] = set()
         self._by_kernel: dict[str, Visit] = {}
         self._watcher: asyncio.Task[None] | None = None
+        self._endings: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -129,11 +131,18 @@ class Visits:
         self.leave(visit)
         for socket in list(visit.sockets):
             socket.end(code, reason)
-        if visit.kernel_id not in self._kernels:
-            return
-        # Somebody else may be ending it at the same moment.
-        with contextlib.suppress(KeyError):
-            await self._kernels.shutdown_kernel(visit.kernel_id, now=True)
+        if visit.kernel_id in self._kernels:
+            # On its own, since half an end would leave the kernel manager waiting for the rest.
+            task = asyncio.create_task(self._end_kernel(visit.kernel_id))
+            self._endings.add(task)
+            task.add_done_callback(self._endings.discard)
+            await asyncio.shield(task)
+
+    async def _end_kernel(self, kernel_id: str) -> None:
+        try:
+            await self._kernels.shutdown_kernel(kernel_id, now=True)
+        except (KeyError, OSError, RuntimeError, tornado.web.HTTPError) as error:
+            _log.warning("kernel did not end in order", kernel=kernel_id, error=str(error))
 
     def watch(self) -> None:
         """Begin to look after the visits, on the running loop."""
@@ -145,6 +154,7 @@ class Visits:
             self._watcher.cancel()
         ends = (self.end(visit, "stopped", 1001, reason) for visit in list(self._open))
         await asyncio.gather(*ends)
+        await asyncio.gather(*self._endings)
 
     async def look(self) -> None:
         """End the visits whose page is gone or whose kernel died."""

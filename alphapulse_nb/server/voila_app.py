@@ -23,7 +23,7 @@ from voila.app import Voila
 from voila.paths import collect_static_paths
 
 from alphapulse_nb.errors import SettingsError
-from alphapulse_nb.server import messages, static
+from alphapulse_nb.server import log, messages, static
 from alphapulse_nb.server.dashboard_page import PageHandler
 from alphapulse_nb.server.guard import Guard, Provider
 from alphapulse_nb.server.handler import NotFound
@@ -48,6 +48,9 @@ def _worth_saying(record: logging.LogRecord) -> bool:
     return "websocket_ping_timeout" not in record.getMessage()
 
 
+_log = log.get(__name__)
+
+
 class AlphaPulse(Voila):  # type: ignore[misc]
     """Voila, serving the dashboard."""
 
@@ -60,6 +63,7 @@ class AlphaPulse(Voila):  # type: ignore[misc]
     log_function: Callable[[tornado.web.RequestHandler], None]
     at_start: list[Callable[[], Awaitable[None] | None]]
     at_stop: list[Callable[[], Awaitable[None] | None]]
+    at_end: list[Callable[[], None]]
     key: str
     _stopping = False
 
@@ -159,6 +163,8 @@ class AlphaPulse(Voila):  # type: ignore[misc]
             self.ioloop.start()
         finally:
             self.stop()
+            for step in self.at_end:
+                step()
 
     async def _begin(self) -> None:
         self.shared.visits.watch()
@@ -181,13 +187,13 @@ class AlphaPulse(Voila):  # type: ignore[misc]
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await self.shared.visits.close("the server is stopping")
                 await self.http.close_all_connections()
-                for step in reversed(self.at_stop):
+                for step in self.at_stop:
                     await _done(step())
         except TimeoutError:
-            logging.getLogger(__name__).warning("some kernels did not end in time")
-        await self.kernel_manager.shutdown_all(now=True)
-        self.shared.access.close()
-        self.ioloop.stop()
+            _log.warning("not everything ended in time", seconds=_GOODBYE_SECONDS)
+        finally:
+            self.shared.access.close()
+            self.ioloop.stop()
 
 
 class Notebooks(LargeFileManager):  # type: ignore[misc]

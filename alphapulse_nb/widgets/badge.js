@@ -4,10 +4,11 @@
  * live      refreshes arrive on time and the desk is writing
  * polling   refreshes arrive on time, but the newest data is older than it should be
  * paused    the viewer stopped the refreshes
- * offline   no refresh arrives (the kernel), or it brings no data (the database)
+ * offline   no connection (the server), no refresh arrives (the kernel), or it brings no data (the
+ *           database)
  */
 
-import { duration, make, pageZone, setText } from "./dom.js";
+import { duration, make, on, pageZone, setText } from "./dom.js";
 import { clock } from "./zone.js";
 
 /**
@@ -38,11 +39,17 @@ export function judge(status, receivedAt, now) {
   return { state: "live", text: "Live" };
 }
 
+const LOST = /** @type {const} */ ({
+  state: "offline",
+  text: "Offline: no connection to the server",
+});
+
 export class Badge {
   constructor() {
     /** @type {Status | null} */
     this.status = null;
     this.receivedAt = 0;
+    this.lost = false;
     this.root = make("div", "ap-badge");
     this.spoken = this.root.appendChild(make("span", "ap-spoken"));
     this.spoken.setAttribute("role", "status");
@@ -50,6 +57,10 @@ export class Badge {
     this.text = this.root.appendChild(make("span", "ap-badge-text"));
     this.detail = this.root.appendChild(make("span", "ap-badge-detail"));
     this.timer = setInterval(() => this.show(), 1000);
+    this.stop = on(document, "alphapulse:connection", (/** @type {any} */ event) => {
+      this.lost = event.detail.lost;
+      this.show();
+    });
     this.show();
   }
 
@@ -62,7 +73,7 @@ export class Badge {
 
   show() {
     const { status } = this;
-    const { state, text } = judge(status, this.receivedAt, Date.now());
+    const { state, text } = this.lost && status?.at ? LOST : judge(status, this.receivedAt, Date.now());
     this.root.dataset.state = state;
     setText(this.text, text);
     setText(this.spoken, state === "offline" && status?.fault ? text : state);
@@ -77,5 +88,6 @@ export class Badge {
 
   destroy() {
     clearInterval(this.timer);
+    this.stop();
   }
 }
