@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import subprocess
+import sys
 import tempfile
 import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -18,11 +24,20 @@ from alphapulse_nb.server.kernels.nursery import Nursery
 from alphapulse_nb.server.kernels.provisioner import ForkProvisioner
 from alphapulse_nb.server.kernels.spec import OneKernel
 from benchmarks import report
-from tests.conftest import new_desk
+from tests.conftest import free_port, new_desk, serve, wait_until
 from tests.kernels import kernel
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
 NOTEBOOK = "from alphapulse_nb import Dashboard\n\nDashboard()"
+WITHOUT_ZYGOTE = """
+import sys
+from alphapulse_nb.cli import main
+from alphapulse_nb.server.kernels.nursery import Nursery, State
+
+Nursery.start = lambda nursery: nursery._set(State.DOWN, "it is not wanted")
+sys.argv = ["alphapulse", "serve"]
+main()
+"""
 SETTLED = 3.0
 """Seconds after which the first refresh is over."""
 
@@ -40,6 +55,53 @@ def own(pid: int) -> tuple[float, float]:
 def spent(pid: int) -> float:
     times = psutil.Process(pid).cpu_times()
     return times.user + times.system
+
+
+@contextmanager
+def ordinary(folder: Path, database_url: str) -> Iterator[str]:
+    """`alphapulse serve` as where nothing can be forked; its address."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_ZYGOTE],
+        env=os.environ | {"DATABASE_URL": database_url, "DASHBOARD_PORT": str(port)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+    )
+    try:
+        wait_until(lambda: reachable(port), 60)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def reachable(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def page(url: str) -> float:
+    """Seconds until a visitor with cookies has the whole page, its notebook run."""
+    visitor = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    begun = time.perf_counter()
+    with visitor.open(url, timeout=60) as answer:
+        body = answer.read()
+    assert b"application/vnd.jupyter.widget-view+json" in body
+    return time.perf_counter() - begun
+
+
+def pages(folder: Path, database_url: str) -> None:
+    with serve(folder, database_url) as served, ordinary(folder, database_url) as plain:
+        urls = {"forked": served.url, "ordinary": plain}
+        for url in urls.values():
+            page(url)
+        seconds: dict[str, list[float]] = {name: [] for name in urls}
+        for _ in range(ROUNDS):
+            for name, url in urls.items():
+                seconds[name].append(page(url))
+    middle = {name: report.line(f"the page, {name}", row, "s") for name, row in seconds.items()}
+    report.ratio("the page, ordinary", middle["ordinary"], middle["forked"])
 
 
 async def one(specs: KernelSpecManager, folder: Path) -> list[float]:
@@ -91,6 +153,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, new_desk(Path(folder)) as desk:
         os.environ["DATABASE_URL"] = desk.server.url
         asyncio.run(measure(Path(folder)))
+        pages(Path(folder), desk.server.url)
 
 
 if __name__ == "__main__":

@@ -388,10 +388,10 @@ def test_a_kernel_that_its_server_gave_up_ends_by_itself(
     wait_until(lambda: _up(fresh), 30)
     monkeypatch.setattr(nursery_module, "Forked", refuse)
     with pytest.raises(NotForkedError, match="gave no kernel: no"):
-        asyncio.run(fresh.fork(str(tmp_path), {}, str(tmp_path / "none.json")))
+        asyncio.run(fresh.fork(str(tmp_path), os.environ, str(tmp_path / "none.json")))
     (pid,) = seen
     wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    process.bury([pid])
+    assert os.waitpid(pid, 0) == (pid, 0)
 
 
 def test_a_kernel_that_nobody_waits_for_any_more_ends(nursery: Nursery, tmp_path: Path) -> None:

@@ -82,11 +82,14 @@ def live(birth: Birth, app: IPKernelApp) -> NoReturn:
         app.control_thread.stop()
         app.control_thread.join()
         code = 0
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001 - the server's log has it, as an ordinary kernel's
         traceback.print_exc(file=sys.__stderr__)
     finally:
-        atexit._run_exitfuncs()
-        os._exit(code)
+        # Without the interpreter's own end, which visits and thereby copies all that is shared.
+        try:
+            atexit._run_exitfuncs()
+        finally:
+            os._exit(code)
 
 
 def _leave_home(birth: Birth) -> None:
