@@ -16,6 +16,7 @@ help:
 	@echo "make demo       a live dashboard over a synthetic desk"
 	@echo "make test       lint, the notebooks and all tests"
 	@echo "make bench      measure what the design promises"
+	@echo "make soak       ten minutes of viewers who come and go (MINUTES, VIEWERS)"
 	@echo "make lint       ruff and mypy"
 	@echo "make notebooks  run the notebooks and compare their outputs"
 	@echo "make accept     run the notebooks and keep their outputs"
@@ -41,8 +42,11 @@ accept: $(TEST)
 
 bench: $(TEST)
 	@$(PYTHON_M) tests.browser --install
-	@set -e; for file in $$(grep -l __main__ benchmarks/*.py); do \
+	@set -e; for file in $$(grep -l __main__ benchmarks/*.py | grep -v soak); do \
 		$(UNSET) $(PYTHON_M) benchmarks.$$(basename "$$file" .py); done
+
+soak: $(TEST)
+	@$(UNSET) $(PYTHON_M) benchmarks.soak
 
 clean:
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist test-results
@@ -55,4 +59,4 @@ $(TEST): pyproject.toml constraints.txt scripts/venv
 	@scripts/venv ".[test]"
 	@touch $@ $(USE)
 
-.PHONY: help demo test lint notebooks accept bench clean
+.PHONY: help demo test lint notebooks accept bench soak clean

@@ -62,8 +62,8 @@ ipywidgets.VBox(widgets)
 
 
 @contextlib.contextmanager
-def plain_voila(folder: Path, database_url: str) -> Iterator[tuple[str, int]]:
-    """Voila as it comes, with a notebook of `FigureWidget`s."""
+def plain_voila(folder: Path, database_url: str, source: str = THEIRS) -> Iterator[tuple[str, int]]:
+    """Voila as it comes, with a notebook of one cell; by default one of `FigureWidget`s."""
     cell: dict[str, Any] = {
         "cell_type": "code",
         "id": "theirs",
@@ -75,7 +75,7 @@ def plain_voila(folder: Path, database_url: str) -> Iterator[tuple[str, int]]:
         "nbformat": 4,
         "nbformat_minor": 5,
         "metadata": {"kernelspec": kernel},
-        "cells": [{**cell, "outputs": [], "source": THEIRS}],
+        "cells": [{**cell, "outputs": [], "source": source}],
     }
     path = folder / "theirs.ipynb"
     path.write_text(json.dumps(notebook))
