@@ -109,7 +109,10 @@ class Settings(BaseSettings):
         "DASHBOARD_RATE_LIMIT", 600, "API requests a minute for each client; 0 is no limit", ge=0
     )
     self_metrics: bool = _setting(
-        "DASHBOARD_SELF_METRICS", False, "write the server's own figures to system_metrics"
+        "DASHBOARD_SELF_METRICS",
+        False,
+        "write the server's own figures to system_metrics, the one table of the desk that it "
+        "ever writes to",
     )
     log_file: Path | None = _setting(
         "DASHBOARD_LOG_FILE", None, "file that the log goes to (default: standard error)"
