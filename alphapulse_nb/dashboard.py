@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from alphapulse_nb import catalog, charts, queries
 from alphapulse_nb import settings as settings_module
-from alphapulse_nb.catalog import ChartSpec
+from alphapulse_nb.catalog import ChartSpec, Drawing
 from alphapulse_nb.charts import Card, View
 from alphapulse_nb.db import connection
 from alphapulse_nb.db.connection import Database, spending
@@ -176,6 +176,8 @@ class Dashboard:
             spans=list(RANGES),
             every=self.settings.refresh_interval,
             notice=self.settings.notice,
+            zone=os.environ.get("ALPHAPULSE_ZONE") or "local",
+            person=os.environ.get("ALPHAPULSE_USER", "") if _signed_in() else "",
         )
         self.cards = Cards()
         self.alerts = Alerts()
@@ -198,7 +200,7 @@ class Dashboard:
             add(
                 name,
                 spec.title,
-                functools.partial(self._load_chart, spec),
+                functools.partial(self._load_chart, Drawing(spec)),
                 functools.partial(self._show_chart, spec),
             )
         add("headline", "Headline", self._load_headline, self._show_headline)
@@ -273,10 +275,12 @@ class Dashboard:
         if not selection.symbol and found:
             self.select(found[0])
 
-    def _load_chart(self, spec: ChartSpec, selection: Selection, now: datetime) -> go.Figure | None:
-        if spec.by_symbol and not selection.symbol and not self._no_symbols():
+    def _load_chart(
+        self, drawing: Drawing, selection: Selection, now: datetime
+    ) -> go.Figure | None:
+        if drawing.spec.by_symbol and not selection.symbol and not self._no_symbols():
             return None
-        return spec.figure(self.db, selection.symbol, Window.last(selection.span, now))
+        return drawing.figure(self.db, selection.symbol, Window.last(selection.span, now))
 
     def _no_symbols(self) -> bool:
         """Whether we have looked and there are none: then the charts may say "no data"."""
@@ -348,6 +352,11 @@ class Dashboard:
         now = self.settings.clock().timestamp()
         fault = "the database cannot be reached" if self._unreachable else ""
         self.controls.report(at=now, newest=self._newest, fault=fault)
+
+
+def _signed_in() -> bool:
+    """Whether the server started us for somebody who signed in, and so can sign out."""
+    return bool(os.environ.get("ALPHAPULSE_SIGNED_IN"))
 
 
 def _asked(query: str) -> dict[str, str]:

@@ -45,6 +45,8 @@ class _Kernels:
             "ALPHAPULSE_USER": person.name,
             "ALPHAPULSE_ROLE": person.role.value,
             "ALPHAPULSE_ZONE": person.zone,
+            # Whom a proxy vouches for cannot sign out here.
+            "ALPHAPULSE_SIGNED_IN": "1" if cookies.session(page) else "",
         }
         began = time.perf_counter()
         manager, figures = page.settings["kernel_manager"], shared(page).figures

@@ -32,6 +32,7 @@ export class Controls {
     this.zone = this.select("Time zone", (value) => this.chooseZone(value), "Zone");
     this.theme = this.button("", () => this.switchTheme());
     this.theme.hidden = !ownPage();
+    this.showPerson();
     this.root.append(this.badge.root);
     el.replaceChildren(this.root);
     this.startZone();
@@ -70,6 +71,16 @@ export class Controls {
   choose(name, value) {
     this.choices.set(name, value);
     this.writeAddress();
+  }
+
+  /** Who is signed in, as the way to sign out. */
+  showPerson() {
+    const name = this.choices.get("person");
+    if (!name || !ownPage()) return;
+    const link = /** @type {HTMLAnchorElement} */ (make("a", "ap-person", name));
+    link.href = "logout";
+    link.title = `Signed in as ${name}. Sign out`;
+    this.root.append(link);
   }
 
   show() {

@@ -25,7 +25,8 @@ class Controls(Widget):
     """What a viewer chooses. A value that the page may not send is ignored.
 
     `span` is one of `spans`; `every` is in seconds; `zone` is an IANA name, or `local` for the
-    browser's own; `notice` is a few words beside the name. `report()` feeds the badge.
+    browser's own; `notice` is a few words beside the name; `person` is who signed in, if anybody.
+    `report()` feeds the badge.
     """
 
     symbol = traitlets.Unicode().tag(sync=True)
@@ -33,6 +34,7 @@ class Controls(Widget):
     every = traitlets.Float(10.0).tag(sync=True)
     paused = traitlets.Bool(False).tag(sync=True)
     notice = traitlets.Unicode().tag(sync=True)
+    person = traitlets.Unicode().tag(sync=True)
     zone = traitlets.Unicode("local").tag(sync=True)
     symbols = traitlets.List(traitlets.Unicode()).tag(sync=True)
     spans = traitlets.List(traitlets.Unicode()).tag(sync=True)

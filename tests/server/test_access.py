@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,9 @@ from alphapulse_nb.state import State, Users, prepare
 from tests.conftest import Desk, Served, serve, wait_until
 from tests.kernel import ask
 from tests.visitor import Answer, Visitor
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 TOKEN = "correct-horse-battery"
 PASSWORD = "staple of the desk"
@@ -216,6 +220,23 @@ def test_a_name_from_a_header_counts_only_from_a_trusted_proxy(desk: Desk, tmp_p
             assert OUTLINE not in Visitor(served.url).get().text
             if welcome:
                 assert known(page) == {"USER": "carol", "ROLE": "viewer", "ZONE": ""}
+
+
+@pytest.mark.browser
+def test_a_page_shows_who_signed_in_in_their_time_zone_and_lets_them_out(
+    users_db: str, tmp_path: Path, page: Page
+) -> None:
+    with serve(tmp_path, users_db) as served:
+        page.goto(served.url)
+        page.get_by_label("Name").fill("ann")
+        page.get_by_label("Password").fill("a password of ann")
+        page.get_by_role("button", name="Sign in").click()
+        link = page.get_by_role("link", name="ann")
+        link.wait_for()
+        assert page.get_by_label("Time zone").input_value() == "Asia/Tokyo"
+        link.click()
+        page.get_by_role("button", name="Sign out").click()
+        page.get_by_label("Password").wait_for()
 
 
 @pytest.mark.parametrize(
