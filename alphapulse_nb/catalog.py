@@ -37,7 +37,8 @@ class ChartSpec:
     `load(db, symbol, window, max_points)` gives the frame, `draw(frame, view)` the figure.
     `tables` are those whose changes concern it; `fresh_for` is the age in seconds above which its
     newest point counts as stale (0 for never); `by_symbol` is False for a chart of the whole desk;
-    `max_points` is how many rows of a series it asks for at most.
+    `max_points` is how many rows of a series it asks for at most; `slides` says that of one and the
+    same frame a later view of the same length differs in the range of its `xaxis` only.
     """
 
     name: str
@@ -48,19 +49,66 @@ class ChartSpec:
     fresh_for: float = 0.0
     by_symbol: bool = True
     max_points: int = MAX_POINTS
+    slides: bool = False
 
     def figure(
         self, db: Database, symbol: str, window: Window, max_points: int | None = None
     ) -> go.Figure:
         """Query and draw."""
         frame = self.load(db, symbol, window, max_points or self.max_points)
-        about = symbol if self.by_symbol else ""
-        figure = self.draw(frame, View(about, window.label, window.start, window.end))
+        return self.drawn(frame, self.view(symbol, window))
+
+    def view(self, symbol: str, window: Window) -> View:
+        """What a figure of that symbol and window is about."""
+        return View(symbol if self.by_symbol else "", window.label, window.start, window.end)
+
+    def drawn(self, frame: pd.DataFrame, view: View) -> go.Figure:
+        """The frame's figure. Raises `ChartError` when the chart makes something else."""
+        figure = self.draw(frame, view)
         if not isinstance(figure, go.Figure):
             raise ChartError(
                 f"chart {self.name!r} gave a {type(figure).__name__}, not a plotly Figure"
             )
         return figure
+
+
+class Drawing:
+    """One chart, drawn again and again: of a frame that has not changed only the axis is moved.
+
+    It remembers the last frame and figure. Not for two threads at a time.
+    """
+
+    def __init__(self, spec: ChartSpec) -> None:
+        self.spec = spec
+        self._last: tuple[pd.DataFrame, View, go.Figure] | None = None
+
+    def figure(self, db: Database, symbol: str, window: Window) -> go.Figure:
+        """Query and draw, as `ChartSpec.figure`."""
+        frame = self.spec.load(db, symbol, window, self.spec.max_points)
+        view = self.spec.view(symbol, window)
+        figure = self._moved(frame, view) or self.spec.drawn(frame, view)
+        self._last = (frame, view, figure)
+        return figure
+
+    def _moved(self, frame: pd.DataFrame, view: View) -> go.Figure | None:
+        """The last figure over this view; None where it must be drawn."""
+        if not self.spec.slides or self._last is None or view.limits is None:
+            return None
+        before, last, figure = self._last
+        if not _slid(last, view) or figure.layout.xaxis.range is None or not frame.equals(before):
+            return None
+        layout = figure.layout.to_plotly_json()
+        layout["xaxis"]["range"] = view.limits
+        traces = [trace.to_plotly_json() for trace in figure.data]
+        return go.Figure({"data": traces, "layout": layout}, _validate=False)
+
+
+def _slid(last: View, view: View) -> bool:
+    """Whether only time has passed between two views."""
+    if None in (last.start, last.end, view.start, view.end):
+        return False
+    same = (last.symbol, last.span) == (view.symbol, view.span)
+    return same and last.end - last.start == view.end - view.start  # type: ignore[operator]
 
 
 OURS: Final = (
@@ -71,8 +119,16 @@ OURS: Final = (
         charts.funding_rates,
         ("funding_rates",),
         fresh_for=600,
+        slides=True,
     ),
-    ChartSpec("anomalies", "Anomalies", queries.anomalies, charts.anomalies, ("anomalies",)),
+    ChartSpec(
+        "anomalies",
+        "Anomalies",
+        queries.anomalies,
+        charts.anomalies,
+        ("anomalies",),
+        slides=True,
+    ),
     ChartSpec(
         "performance",
         "Performance",
@@ -80,6 +136,7 @@ OURS: Final = (
         charts.performance,
         ("performance_metrics",),
         fresh_for=1_800,
+        slides=True,
     ),
     ChartSpec(
         "predictions",
@@ -88,6 +145,7 @@ OURS: Final = (
         charts.predictions,
         ("signal_predictions", "signals"),
         fresh_for=3_600,
+        slides=True,
     ),
     ChartSpec(
         "system",

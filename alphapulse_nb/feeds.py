@@ -188,7 +188,7 @@ def _split(trace: dict[str, Any]) -> tuple[dict[str, Any], dict[str, _Array]]:
     for path, value in _flat(trace):
         if path == "customdata" and isinstance(value, np.ndarray) and value.ndim == 2:
             for place in range(value.shape[1]):
-                columns[f"{path}.{place}"] = pd.Series(value[:, place]).infer_objects().to_numpy()
+                columns[f"{path}.{place}"] = _inferred(value[:, place])
             continue
         array = _column_of(value, length)
         if array is None:
@@ -196,6 +196,13 @@ def _split(trace: dict[str, Any]) -> tuple[dict[str, Any], dict[str, _Array]]:
         else:
             columns[path] = array
     return rest, columns
+
+
+def _inferred(values: _Array) -> _Array:
+    """A column of a table of mixed ones, in the type that it has by itself."""
+    if values.dtype != object:
+        return values
+    return pd.Series(values).infer_objects().to_numpy()
 
 
 def _length(trace: dict[str, Any]) -> int:

@@ -29,4 +29,13 @@ def writing(url: str) -> Iterator[None]:
 
 
 def _write(url: str) -> None:
-    Desk(SEED, datetime.now(UTC), days=1).run(sa.create_engine(url), threading.Event())
+    stop = threading.Event()
+    threading.Thread(target=_until_orphaned, args=(stop,), daemon=True).start()
+    Desk(SEED, datetime.now(UTC), days=1).run(sa.create_engine(url), stop)
+
+
+def _until_orphaned(stop: threading.Event) -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    stop.set()

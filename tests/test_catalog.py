@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import EntryPoint, EntryPoints
 from types import SimpleNamespace
 from typing import Any
@@ -13,12 +15,16 @@ import plotly.graph_objects as go
 import pytest
 
 from alphapulse_nb import catalog
-from alphapulse_nb.catalog import ChartSpec
+from alphapulse_nb.catalog import ChartSpec, Drawing
+from alphapulse_nb.charts import View
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.errors import ChartError, InputError
+from alphapulse_nb.feeds import Feed
 from alphapulse_nb.queries import RANGES, Window
+from tests.charts.frames import MAKERS
 
 Register = Callable[..., None]
+HOUR = timedelta(hours=1)
 WINDOW = Window.last("24h", datetime(2026, 3, 1, tzinfo=UTC))
 
 spread = ChartSpec(
@@ -104,6 +110,67 @@ def test_a_chart_of_the_whole_desk_knows_no_symbol() -> None:
     )
     spec.figure(_no_database(), "BTC/USDT", WINDOW)
     assert seen == [""]
+
+
+LATER = Window(WINDOW.start + HOUR, WINDOW.end + HOUR)
+
+
+@pytest.mark.parametrize("spec", [one for one in catalog.OURS if one.slides], ids=lambda s: s.name)
+@pytest.mark.parametrize("count", [0, 1, 300])
+def test_what_slides_is_moved_to_just_what_would_be_drawn(spec: ChartSpec, count: int) -> None:
+    frame = MAKERS[spec.name](count)
+    drawing = Drawing(replace(spec, load=lambda *_: frame.copy()))
+    drawing.figure(_no_database(), "BTC/USDT", WINDOW)
+    moved = drawing.figure(_no_database(), "BTC/USDT", LATER)
+    drawn = spec.drawn(frame, spec.view("BTC/USDT", LATER))
+    assert moved.to_plotly_json()["layout"] == drawn.to_plotly_json()["layout"]
+    assert Feed().update(moved) == Feed().update(drawn)
+
+
+def drawing_of(frames: list[pd.DataFrame], slides: bool = True) -> tuple[Drawing, list[View]]:
+    """A drawing of a chart that is given these frames, and the views that it has drawn."""
+    drawn: list[View] = []
+    left = iter(frames)
+
+    def draw(frame: pd.DataFrame, view: View) -> go.Figure:
+        drawn.append(view)
+        layout = {"xaxis": {"range": view.limits}}
+        return go.Figure({"data": [{"type": "bar", "y": frame["y"]}], "layout": layout})
+
+    spec = ChartSpec("bars", "Bars", lambda *_: next(left), draw, (), slides=slides)
+    return Drawing(spec), drawn
+
+
+SAME = pd.DataFrame({"y": [1.0, math.nan]})
+
+
+def test_a_frame_that_has_not_changed_is_not_drawn_again() -> None:
+    drawing, drawn = drawing_of([SAME.copy(), SAME.copy()])
+    before = drawing.figure(_no_database(), "BTC/USDT", WINDOW)
+    after = drawing.figure(_no_database(), "BTC/USDT", LATER)
+    assert len(drawn) == 1
+    assert list(after.layout.xaxis.range) == drawing.spec.view("BTC/USDT", LATER).limits
+    assert list(before.layout.xaxis.range) == drawing.spec.view("BTC/USDT", WINDOW).limits
+
+
+@pytest.mark.parametrize(
+    ("frame", "symbol", "window", "slides"),
+    [
+        (SAME + 1, "BTC/USDT", LATER, True),
+        (SAME, "ETH/USDT", LATER, True),
+        (SAME, "BTC/USDT", Window.last("7d", WINDOW.end), True),
+        (SAME, "BTC/USDT", replace(LATER, start=WINDOW.start), True),
+        (SAME, "BTC/USDT", LATER, False),
+    ],
+    ids=["another frame", "another symbol", "another range", "a longer view", "does not slide"],
+)
+def test_whatever_else_has_changed_is_drawn_again(
+    frame: pd.DataFrame, symbol: str, window: Window, slides: bool
+) -> None:
+    drawing, drawn = drawing_of([SAME, frame], slides)
+    drawing.figure(_no_database(), "BTC/USDT", WINDOW)
+    drawing.figure(_no_database(), symbol, window)
+    assert len(drawn) == 2
 
 
 def _no_database() -> Any:

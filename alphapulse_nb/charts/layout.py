@@ -148,7 +148,7 @@ def escape(text: str) -> str:
 
 def has_values(frame: pd.DataFrame, *columns: str) -> bool:
     """Whether any of the columns holds at least one value that is not NULL."""
-    return len(frame) > 0 and bool(frame[list(columns)].notna().to_numpy().any())
+    return any(bool(frame[name].notna().to_numpy().any()) for name in columns)
 
 
 def with_gaps(

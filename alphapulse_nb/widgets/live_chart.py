@@ -77,6 +77,7 @@ class LiveChart(Widget):
         self.every = every
         self._fault: dict[str, Any] | None = None
         self._waiting_since: float | None = None
+        self._asked = False
         self._held: tuple[go.Figure, Shown] | None = None
         self._guard = threading.RLock()
         self.on_alive: Callable[[], None] = _nothing
@@ -175,6 +176,7 @@ class LiveChart(Widget):
 
     def _greet(self) -> None:
         """Tell a new or lost browser all it needs."""
+        self._asked = True
         self._waiting_since = None
         if self._held is not None:
             figure, shown = self._held
@@ -214,6 +216,9 @@ class LiveChart(Widget):
     def _update(self, figure: go.Figure, shown: Shown) -> None:
         self._shown = shown
         message = self._feed.update(figure)
+        if not self._asked:
+            # A page that has not mounted the chart drops what it gets, and asks when it has.
+            return
         if message is None:
             self.send({"kind": "beat"} | self._about())
         else:

@@ -17,11 +17,19 @@ def figure(*values: float) -> go.Figure:
 
 
 @pytest.fixture
-def chart(monkeypatch: pytest.MonkeyPatch) -> LiveChart:
+def unseen(monkeypatch: pytest.MonkeyPatch) -> LiveChart:
+    """A chart that no browser has asked for anything."""
     made = LiveChart(title="Spread")
     made.sent = []
     monkeypatch.setattr(made, "send", lambda content, buffers=None: made.sent.append(content))
     return made
+
+
+@pytest.fixture
+def chart(unseen: LiveChart) -> LiveChart:
+    """A chart that a browser has mounted before its first figure."""
+    ask(unseen, kind="ready")
+    return unseen
 
 
 def kinds(chart: Any) -> list[str]:
@@ -37,6 +45,18 @@ def test_a_browser_that_is_ready_gets_the_snapshot(chart: Any) -> None:
     ask(chart, kind="ready")
     assert kinds(chart) == ["snapshot", "snapshot"]
     assert chart.sent[-1]["seq"] == 1
+
+
+def test_nothing_is_drawn_for_a_page_that_has_not_mounted_the_chart(unseen: Any) -> None:
+    unseen.show(figure(1))
+    unseen.show(figure(1, 2))
+    assert unseen.sent == []
+    ask(unseen, kind="ready")
+    assert kinds(unseen) == ["snapshot"]
+    assert unseen.sent[0]["traces"][0]["columns"]["y"]["size"] == 2
+    ask(unseen, kind="ack", seq=2)
+    unseen.show(figure(1, 2, 3))
+    assert kinds(unseen) == ["snapshot", "patch"]
 
 
 def test_a_browser_that_comes_before_the_first_figure_waits_for_it(chart: Any) -> None:
