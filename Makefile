@@ -27,6 +27,7 @@ demo: $(USE)
 
 test: lint notebooks
 	@$(PYTHON_M) tests.browser --install
+	@$(PYTHON_M) tests.programs --install
 	$(UNSET) $(PYTHON_M) pytest $(ARGS)
 
 lint: $(TEST)

@@ -65,6 +65,11 @@ def _download() -> None:
 
 
 def _package() -> None:
+    package("chromium")
+
+
+def package(*names: str) -> None:
+    """Install Debian packages, where that can be done."""
     if shutil.which("apt-get") is None:
         return
     rights = [] if os.geteuid() == 0 else ["sudo", "-n"]
@@ -72,7 +77,7 @@ def _package() -> None:
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     _try([*rights, "apt-get", "update"], _PACKAGE_SECONDS, environment)
-    install = ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]
+    install = ["apt-get", "install", "-y", "--no-install-recommends", *names]
     _try([*rights, *install], _PACKAGE_SECONDS, environment)
 
 
