@@ -228,9 +228,16 @@ function identify(data) {
   for (const trace of data) {
     const name = [trace.type, trace.name, trace.xaxis, trace.yaxis].join("|");
     seen.set(name, (seen.get(name) ?? 0) + 1);
-    trace.uid ??= `${name}|${seen.get(name)}`;
+    trace.uid ??= selectable(`${name}|${seen.get(name)}`);
   }
 }
+
+/**
+ * A text as a part of a CSS class, which is what Plotly makes of an identity when a trace goes.
+ * @param {string} text
+ */
+const selectable = (text) =>
+  text.replaceAll(/[^A-Za-z0-9]/g, (sign) => `_${sign.charCodeAt(0).toString(36)}_`);
 
 /**
  * One trace as Plotly takes it: decimated to the pixels it has, with times in the viewer's zone.

@@ -291,6 +291,18 @@ def test_a_trace_keeps_its_identity_when_another_comes_before_it(scripts: Page) 
     assert len(set(after)) == 3
 
 
+@pytest.mark.parametrize("name", ["a|b", "one two", ".x #y", "<b>'\"&", "größer 🚀", "a_3g_b"])
+def test_a_trace_of_any_name_can_go_again(scripts: Page, name: str) -> None:
+    """Plotly makes a CSS selector of a trace's identity when it takes the trace away."""
+    traces = [
+        {"attrs": {"type": "scatter", "name": given}, "columns": {}} for given in (name, "a|b ")
+    ]
+    uids = scripts.evaluate(DRAW, [{}, traces])["uids"]
+    assert len(set(uids)) == 2
+    for uid in uids:
+        assert scripts.evaluate("(uid) => document.querySelector(`.cb${uid}`)", uid) is None
+
+
 TAKE = """async (messages) => {
     const { Source } = await import("/panel.js");
     let take;
