@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
+
+SHARED: Final = "viewer"
+"""The name of whoever came with the token or password that all share."""
+ANYONE: Final = "anyone"
+"""The name of everybody where nobody is asked."""
+LOCAL: Final = "local"
+"""The name of whoever uses a server that only this machine reaches."""
+NAMELESS: Final = frozenset({SHARED, ANYONE, LOCAL})
+"""Names that stand for more than one person, and that no user may have."""
 
 
 class Role(enum.StrEnum):

@@ -16,24 +16,27 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import tornado.web
 
 from alphapulse_nb.addresses import is_loopback
 from alphapulse_nb.errors import DatabaseError, SchemaError
-from alphapulse_nb.people import Person, Role
-from alphapulse_nb.server import cookies
+from alphapulse_nb.people import ANYONE, LOCAL, SHARED, Person, Role
+from alphapulse_nb.server import cookies, log
 from alphapulse_nb.server.attempts import Attempts
 from alphapulse_nb.server.proxy import Proxies
 from alphapulse_nb.state import User, Users
 
-SHARED: Final = "viewer"
-"""The name of whoever came with the shared token or password."""
 _KEPT_SECONDS: Final = 10.0
 """How long what the database said of a user counts: a removed user is out after that."""
 _MOST_KEPT: Final = 2_000
+_STALE_SECONDS: Final = 1.0
+"""How long a request waits for news where the database has told us something before."""
+_MOST_ASKING: Final = 64
+_MOST_SIGNING_IN: Final = 8
+"""Requests that may wait for the database, and for a password to be checked, at a time."""
 _T = TypeVar("_T")
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -52,13 +55,23 @@ class Rules:
     """Whether the server listens on this machine only."""
 
 
-class Refused(tornado.web.HTTPError):
-    """A request that is not answered, with a reason that the client may read."""
+Why = Literal["access", "origin", "xsrf", "owner", "host", ""]
 
-    def __init__(self, status: int, reason: str, after: float | None = None) -> None:
+_log = log.get(__name__)
+
+
+class Refused(tornado.web.HTTPError):
+    """A request that is not answered, with a reason that the client may read.
+
+    `why` is what the figures call it, empty for what is no attempt at something forbidden; `after`
+    is when to come again, in seconds.
+    """
+
+    def __init__(self, status: int, reason: str, after: float | None = None, why: Why = "") -> None:
         super().__init__(status, reason.replace("%", "%%"))
         self.words = reason
         self.after = after
+        self.why: Why = why
 
 
 class Access:
@@ -69,7 +82,9 @@ class Access:
         self.proxies = proxies
         self.attempts = attempts
         self._users = users
-        self._threads = ThreadPoolExecutor(2, "users")
+        self._reading = _Queue(2, _MOST_ASKING)
+        self._checking = _Queue(1, _MOST_SIGNING_IN)
+        self._hinted = False
         self._kept: dict[str, tuple[float, User | None]] = {}
         self._has_users: tuple[float, bool] | None = None
 
@@ -88,13 +103,15 @@ class Access:
         """Refuse a request that another site made this browser send. Raises `Refused`."""
         request = handler.request
         if not self._host_is_ours(request.host_name):
-            raise Refused(403, f"This server does not answer to the name {request.host_name[:80]}.")
+            name = request.host_name[:80]
+            raise Refused(403, f"This server does not answer to the name {name}.", why="host")
         origin = request.headers.get("Origin") or request.headers.get("Sec-WebSocket-Origin")
         if origin is None or self.same_origin(handler, origin):
             return
         if request.method in _SAFE and request.headers.get("Upgrade", "").lower() != "websocket":
             return  # Browsers keep the answer from the other site, unless we say it may read it.
-        raise Refused(403, "Requests from another site are not accepted.")
+        self._hint(handler, origin)
+        raise Refused(403, "Requests from another site are not accepted.", why="origin")
 
     def same_origin(self, handler: tornado.web.RequestHandler, origin: str) -> bool:
         """Whether the origin is this server as its browser sees it."""
@@ -127,18 +144,16 @@ class Access:
         return rules.local and not guarded and not await self.has_users()
 
     async def has_users(self) -> bool:
-        """Whether the database holds users."""
+        """Whether the database holds users, as it said at most ten seconds ago."""
         now = time.monotonic()
         if self._has_users is None or now - self._has_users[0] > _KEPT_SECONDS:
-            known = self._has_users is not None and self._has_users[1]
             try:
-                known = await self._in_thread(self._users.any)
-            except DatabaseError:
+                found = await self._reading.run(self._users.any, self._has_users is not None)
+            except (DatabaseError, TimeoutError):
                 if self._has_users is None:
-                    raise Refused(
-                        503, "The database that holds the users cannot be reached.", after=5
-                    ) from None
-            self._has_users = (now, known)
+                    raise _away() from None
+                found = self._has_users[1]
+            self._has_users = (now, found)
         return self._has_users[1]
 
     def token_session(self, address: str, given: str) -> cookies.Session | None:
@@ -150,7 +165,8 @@ class Access:
         return self._session("token", self.rules.token)
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._reading.close()
+        self._checking.close()
 
     async def _person(self, handler: tornado.web.RequestHandler) -> Person | None:
         rules = self.rules
@@ -166,7 +182,7 @@ class Access:
         held = cookies.session(handler)
         person = await self._of_session(held) if held else None
         if person is None and await self.is_open():
-            person = Person("anyone") if rules.no_auth else Person("local", Role.ADMIN)
+            person = Person(ANYONE) if rules.no_auth else Person(LOCAL, Role.ADMIN)
         return person
 
     async def _of_session(self, held: cookies.Session) -> Person | None:
@@ -181,11 +197,9 @@ class Access:
 
     async def _user_session(self, name: str, secret: str) -> cookies.Session | None:
         try:
-            found = await self._in_thread(lambda: self._users.verify(name, secret))
+            found = await self._checking.run(lambda: self._users.verify(name, secret))
         except DatabaseError:
-            raise Refused(
-                503, "The database that holds the users cannot be reached.", after=5
-            ) from None
+            raise _away() from None
         if found is None:
             return None
         name = found.person.name
@@ -211,33 +225,73 @@ class Access:
         if kept and now - kept[0] < _KEPT_SECONDS:
             return kept[1]
         try:
-            found = await self._in_thread(lambda: self._users.find(name))
+            found = await self._reading.run(lambda: self._users.find(name), kept is not None)
         except SchemaError:  # there never were users
             found = None
-        except DatabaseError:
+        except (DatabaseError, TimeoutError):
             if kept is None:
-                raise Refused(
-                    503, "The database that holds the users cannot be reached.", after=5
-                ) from None
+                raise _away() from None
             found = kept[1]
         if len(self._kept) >= _MOST_KEPT:
             self._kept.clear()
         self._kept[name] = (now, found)
         return found
 
-    async def _in_thread(self, call: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-
     def _check_attempts(self, address: str, name: str) -> None:
         wait = self.attempts.wait(address, name)
         if wait > 0:
             raise Refused(429, f"Too many attempts. Try again in {wait:.0f} s.", after=wait)
+
+    def _hint(self, handler: tornado.web.RequestHandler, origin: str) -> None:
+        """Tell the operator once of a proxy that nobody has told us to trust."""
+        parts = urlsplit(origin)
+        same_name = parts.netloc.lower() == handler.request.host.lower()
+        if same_name and parts.scheme == "https" and not self._hinted:
+            self._hinted = True
+            _log.warning(
+                "a browser that came by https was refused: set DASHBOARD_TRUSTED_PROXIES to the "
+                "address of the proxy that holds the certificate",
+                client=handler.request.remote_ip,
+            )
 
     def _host_is_ours(self, host: str) -> bool:
         """On this machine only, without a proxy, a name that is not this machine's is a trick."""
         if not self.rules.local or self.proxies:
             return True
         return is_loopback(host)
+
+
+class _Queue:
+    """Runs calls that wait for the database in threads, and refuses those that would queue long."""
+
+    def __init__(self, threads: int, most: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, "users")
+        self._most = most
+        self._waiting = 0
+
+    async def run(self, call: Callable[[], _T], impatient: bool = False) -> _T:
+        """What the call gives. Raises `Refused` when there are too many before it, and
+        `TimeoutError` where an impatient caller waits too long; the call still runs to its end.
+        """
+        if self._waiting >= self._most:
+            raise Refused(503, "Too many requests are waiting. Try again in a moment.", after=2)
+        self._waiting += 1
+        running = asyncio.get_running_loop().run_in_executor(self._threads, call)
+        running.add_done_callback(self._done)
+        patience = _STALE_SECONDS if impatient else None
+        return await asyncio.wait_for(asyncio.shield(running), patience)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _done(self, call: asyncio.Future[_T]) -> None:
+        self._waiting -= 1
+        if not call.cancelled():
+            call.exception()  # seen, also where nobody waits for it any more
+
+
+def _away() -> Refused:
+    return Refused(503, "The database that holds the users cannot be reached.", after=5)
 
 
 def _bearer(header: str) -> str | None:

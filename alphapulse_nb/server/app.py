@@ -127,6 +127,8 @@ def application(
     figures.ask("viewers", lambda: app.shared.visits.viewers)
     figures.ask("persons", lambda: app.shared.visits.people)
     figures.ask("kernels", lambda: len(app.shared.visits))
+    figures.ask("zygote_up", lambda: float(nursery.state[0] == "up"))
+    figures.ask("zygote_restarts", lambda: nursery.restarts)
     figures.set("kernels_limit", settings.max_kernels)
     if settings.self_metrics:
         # Once it listens: only then is its port known where 0 was asked for.

@@ -19,7 +19,7 @@ from alphapulse_nb.server.guard import Guard
 from alphapulse_nb.server.handler import access
 from alphapulse_nb.server.kernels.process import Forked
 from alphapulse_nb.server.shared import shared
-from alphapulse_nb.server.visits import Visit
+from alphapulse_nb.server.visits import MOST_EACH, Visit
 
 _BEAT_SECONDS: Final = 10.0
 """A page that is still starting sends something this often, so that no proxy gives it up."""
@@ -103,7 +103,7 @@ class PageHandler(Guard, TornadoVoilaHandler):  # type: ignore[misc]
             return
         place = shared(self).visits.enter(person, visits)
         if place is None:
-            self._busy()
+            self._busy(shared(self).visits.has_enough(person))
             return
         self.visit, self.current_person = place, person
         await self._serve(path)
@@ -142,20 +142,19 @@ class PageHandler(Guard, TornadoVoilaHandler):  # type: ignore[misc]
         kept = [(name, value) for name, value in query if name != without]
         self.redirect(self.base_url + (f"?{urlencode(kept, safe='/')}" if kept else ""))
 
-    def _busy(self) -> None:
+    def _busy(self, has_enough: bool) -> None:
         """All kernels are taken: say so, and try again soon, not all at the same moment."""
         again = random.uniform(8, 15)  # noqa: S311 - spreads the load
         self.set_status(503)
         self.set_header("Retry-After", str(round(again)))
-        most = shared(self).visits.most
-        self.show(
-            "One moment, please",
-            plain.paragraphs(
-                f"All {most} places are taken. This page tries again by itself every few seconds "
-                "and opens the dashboard as soon as somebody leaves."
-            ),
-            again=again,
+        taken = (
+            f"You have {MOST_EACH} pages open, as many as one person may. This page tries again "
+            "by itself every few seconds and opens the dashboard as soon as you close another."
+            if has_enough
+            else f"All {shared(self).visits.most} places are taken. This page tries again by "
+            "itself every few seconds and opens the dashboard as soon as somebody leaves."
         )
+        self.show("One moment, please", plain.paragraphs(taken), again=again)
 
 
 async def _with_beats(parts: AsyncIterator[str]) -> AsyncIterator[str]:

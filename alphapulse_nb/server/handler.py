@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import json
 from typing import Any
 
 import tornado.web
@@ -10,6 +11,8 @@ import tornado.web
 from alphapulse_nb.people import Person
 from alphapulse_nb.server import headers, plain
 from alphapulse_nb.server.access import Access, Refused
+from alphapulse_nb.server.answers import fault_of
+from alphapulse_nb.server.shared import shared
 
 
 def access(handler: tornado.web.RequestHandler) -> Access:
@@ -29,6 +32,13 @@ class Handler(tornado.web.RequestHandler):
     async def prepare(self) -> None:
         access(self).check_source(self)
 
+    def check_xsrf_cookie(self) -> None:
+        try:
+            super().check_xsrf_cookie()
+        except tornado.web.HTTPError:
+            words = "This form is out of date. Go back, load the page again, and try once more."
+            raise Refused(403, words, why="xsrf") from None
+
     def refuse(self, status: int, words: str, *, after: float | None = None) -> None:
         """Answer with a page that says why there is nothing else."""
         self.set_status(status)
@@ -45,10 +55,32 @@ class Handler(tornado.web.RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
+        count_refusal(self, error)
         if isinstance(error, Refused):
             self.refuse(status_code, error.words, after=error.after)
         else:
             self.refuse(status_code, plain.WORDS.get(status_code, plain.WORDS[500]))
+
+
+class JsonErrors(Handler):
+    """For programs and scripts: an error is the one body of all errors in JSON."""
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        count_refusal(self, error)
+        fault = fault_of(error, status_code)
+        self.set_status(fault.status)
+        if fault.after is not None:
+            self.set_header("Retry-After", str(max(1, round(fault.after))))
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(json.dumps(fault.body()))
+
+
+def count_refusal(handler: tornado.web.RequestHandler, error: BaseException | None) -> None:
+    """Count a request that attempted what is not open to it."""
+    if isinstance(error, Refused) and error.why:
+        shared(handler).figures.count("requests_refused", why=error.why)
 
 
 class NotFound(Handler):
@@ -68,5 +100,5 @@ class Member(Handler):
         await super().prepare()
         found = await access(self).person(self)
         if found is None:
-            raise Refused(401, "Sign in first.")
+            raise Refused(401, "Sign in first.", why="access")
         self.person = found

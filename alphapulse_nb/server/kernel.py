@@ -9,12 +9,12 @@ import json
 
 from alphapulse_nb.server import cookies
 from alphapulse_nb.server.access import Refused
-from alphapulse_nb.server.handler import Member
+from alphapulse_nb.server.handler import JsonErrors, Member
 from alphapulse_nb.server.shared import shared
 from alphapulse_nb.server.visits import Visit
 
 
-class KernelHandler(Member):
+class KernelHandler(JsonErrors, Member):
     """The kernel of this page."""
 
     async def get(self, kernel_id: str) -> None:
@@ -36,7 +36,7 @@ class KernelHandler(Member):
     def _own(self, kernel_id: str) -> Visit:
         found = shared(self).visits.find(kernel_id, self.person, cookies.visits(self))
         if found is None:
-            raise Refused(404, "There is no such kernel, or it is not yours.")
+            raise Refused(404, "There is no such kernel, or it is not yours.", why="owner")
         return found
 
 

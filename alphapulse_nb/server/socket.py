@@ -15,7 +15,9 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from alphapulse_nb.server import cookies, log, messages
+from alphapulse_nb.server.access import Refused
 from alphapulse_nb.server.guard import Guard
+from alphapulse_nb.server.handler import JsonErrors
 from alphapulse_nb.server.shared import shared
 from alphapulse_nb.server.visits import Visit
 
@@ -34,7 +36,7 @@ class Connection(ZMQChannelsWebsocketConnection):  # type: ignore[misc]
     limit_rate = False
 
 
-class KernelSocket(Guard, VoilaKernelWebsocketHandler):  # type: ignore[misc]
+class KernelSocket(JsonErrors, Guard, VoilaKernelWebsocketHandler):  # type: ignore[misc]
     """See the top of this file."""
 
     _visit: Visit | None = None
@@ -50,7 +52,7 @@ class KernelSocket(Guard, VoilaKernelWebsocketHandler):  # type: ignore[misc]
         person = await shared(self).access.person(self)
         visit = person and shared(self).visits.find(kernel_id, person, cookies.visits(self))
         if not visit:
-            raise tornado.web.HTTPError(404)
+            raise Refused(404, "There is no such kernel, or it is not yours.", why="owner")
         self._visit = visit
         following: Any = super()
         await following.get(kernel_id=kernel_id)

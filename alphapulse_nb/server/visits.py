@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Protocol
 
 import tornado.web
 
-from alphapulse_nb.people import Person
+from alphapulse_nb.people import NAMELESS, Person
 from alphapulse_nb.server import log
 from alphapulse_nb.server.figures import Figures
 
@@ -24,6 +24,10 @@ AWAY_SECONDS: Final = 90.0
 """How long a kernel waits for its page to come back."""
 _START_SECONDS: Final = 300.0
 """How long a page may take from its kernel's start to its first connection."""
+_WAITED_SECONDS: Final = 20.0
+"""When all places are taken, that of a page which has been away for longer is given away."""
+MOST_EACH: Final = 20
+"""Places that one person may have, where a name stands for one person."""
 _LOOK_SECONDS: Final = 2.0
 
 Why = Literal["closed", "abandoned", "died", "stopped"]
@@ -89,9 +93,15 @@ class Visits:
         """Different people among them."""
         return len({visit.person.name for visit in self._open if visit.sockets})
 
+    def has_enough(self, person: Person) -> bool:
+        """Whether this one person has as many places as one may have."""
+        if person.name in NAMELESS:
+            return False
+        return sum(visit.person.name == person.name for visit in self._open) >= MOST_EACH
+
     def enter(self, person: Person, owner: frozenset[str]) -> Visit | None:
-        """A place for one more kernel; None when all are taken."""
-        if len(self._open) >= self.most:
+        """A place for one more kernel; None when all are taken, or too many by this person."""
+        if self.has_enough(person) or (len(self._open) >= self.most and not self._make_room()):
             self._figures.count("kernels_refused")
             return None
         visit = Visit(person, owner, away_since=self._clock())
@@ -101,6 +111,7 @@ class Visits:
     def began(self, visit: Visit, kernel_id: str) -> None:
         """The visit's kernel runs."""
         visit.kernel_id = kernel_id
+        visit.away_since = self._clock()
         self._by_kernel[kernel_id] = visit
 
     def leave(self, visit: Visit) -> None:
@@ -125,20 +136,33 @@ class Visits:
 
     async def end(self, visit: Visit, why: Why, code: int, reason: str) -> None:
         """End the visit: close its sockets, telling the page why, and end its kernel."""
-        if visit not in self._open:
-            return
+        if visit in self._open:
+            await asyncio.shield(self._end(visit, why, code, reason))
+
+    def _make_room(self) -> bool:
+        """End the visit whose page has been away for longest, if that is long enough."""
+        away = [visit for visit in self._open if visit.kernel_id and not visit.sockets]
+        oldest = min(away, key=lambda visit: visit.away_since, default=None)
+        if oldest is None or self._clock() - oldest.away_since < _WAITED_SECONDS:
+            return False
+        self._end(oldest, "abandoned", 1001, "another page needed the place")
+        return True
+
+    def _end(self, visit: Visit, why: Why, code: int, reason: str) -> asyncio.Task[None]:
+        """Give the place up at once; the task ends when the kernel has ended."""
         self._figures.count("kernels_ended", why=why)
         self.leave(visit)
         for socket in list(visit.sockets):
             socket.end(code, reason)
-        if visit.kernel_id in self._kernels:
-            # On its own, since half an end would leave the kernel manager waiting for the rest.
-            task = asyncio.create_task(self._end_kernel(visit.kernel_id))
-            self._endings.add(task)
-            task.add_done_callback(self._endings.discard)
-            await asyncio.shield(task)
+        # On its own, since half an end would leave the kernel manager waiting for the rest.
+        task = asyncio.create_task(self._end_kernel(visit.kernel_id))
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+        return task
 
     async def _end_kernel(self, kernel_id: str) -> None:
+        if kernel_id not in self._kernels:
+            return
         try:
             await self._kernels.shutdown_kernel(kernel_id, now=True)
         except (KeyError, OSError, RuntimeError, tornado.web.HTTPError) as error:

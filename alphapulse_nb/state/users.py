@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from alphapulse_nb.errors import DatabaseError, InputError, SchemaError
-from alphapulse_nb.people import Person, Role
+from alphapulse_nb.people import NAMELESS, Person, Role
 from alphapulse_nb.state.door import State
 from alphapulse_nb.state.passwords import LONGEST, Hash, Hasher, checked
 from alphapulse_nb.state.tables import users as table
@@ -99,6 +99,8 @@ class Users:
     def add(self, name: str, password: str, role: Role = Role.VIEWER, zone: str = "") -> User:
         """Add a user. Raises `InputError` when the name is taken, also in other case."""
         name = checked_name(name)
+        if compared(name) in NAMELESS:
+            raise InputError(f"the name {name!r} stands for those who have none; choose another")
         values = {
             "name": name,
             "key": compared(name),

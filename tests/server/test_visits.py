@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from alphapulse_nb.people import Person
+from alphapulse_nb.people import SHARED, Person
 from alphapulse_nb.server import messages, visits
 from alphapulse_nb.server.figures import Figures
 from alphapulse_nb.server.visits import Visits
@@ -360,6 +360,49 @@ def test_a_page_that_never_connects_is_given_five_minutes() -> None:
     clock.now = 301
     asyncio.run(kept.look())
     assert not kernels
+
+
+def test_a_page_that_was_left_gives_its_place_to_one_who_comes_when_none_is_free() -> None:
+    clock, kernels, figures = _Clock(), _Kernels(a=True, b=True, c=True), Figures()
+    kept = Visits(kernels, 2, figures, clock)
+    owner = frozenset({"cookie"})
+
+    async def crowd() -> None:
+        for name in ("a", "b"):
+            visit = kept.enter(Person("viewer"), owner)
+            assert visit is not None
+            kept.began(visit, name)
+            clock.now += 1
+        here = kept.find("a", Person("viewer"), owner)
+        assert here is not None
+        kept.connected(here, _Socket())
+        clock.now += 17
+        assert kept.enter(Person("viewer"), owner) is None
+        clock.now += 2
+        assert kept.enter(Person("viewer"), owner) is not None
+        assert kept.find("b", Person("viewer"), owner) is None
+        assert kept.find("a", Person("viewer"), owner) is here
+        clock.now += 1_000
+        assert kept.enter(Person("viewer"), owner) is None  # who starts, and who is here, stays
+        await kept.close("over")
+
+    asyncio.run(crowd())
+    assert set(kernels) == {"c"}
+    assert figures.value("kernels_ended", why="abandoned") == 1
+    assert figures.value("kernels_refused") == 2
+
+
+def test_one_person_has_so_many_places_and_those_without_a_name_all() -> None:
+    kept = Visits({}, 100, Figures())
+    owner = frozenset({"cookie"})
+    for _ in range(visits.MOST_EACH):
+        assert kept.enter(Person("ann"), owner)
+    assert kept.enter(Person("ann"), frozenset({"another browser"})) is None
+    assert kept.has_enough(Person("ann"))
+    assert kept.enter(Person("bob"), owner)
+    for _ in range(visits.MOST_EACH + 1):
+        assert kept.enter(Person(SHARED), owner)
+    assert not kept.has_enough(Person(SHARED))
 
 
 def test_what_a_page_missed_while_it_was_away_is_not_kept(served: Served) -> None:

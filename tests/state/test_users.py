@@ -186,6 +186,12 @@ def test_a_database_that_is_away_is_not_a_database_without_users(url: sa.URL) ->
             Users(state).verify("alice", PASSWORD)
 
 
+@pytest.mark.parametrize("name", ["viewer", "Anyone", "LOCAL"])
+def test_a_name_that_stands_for_many_is_nobodys(users: Users, name: str) -> None:
+    with pytest.raises(InputError, match="choose another"):
+        users.add(name, PASSWORD)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -25,6 +25,7 @@ from alphapulse_nb.server.api import parameter
 from alphapulse_nb.server.api.allowance import Allowance
 from alphapulse_nb.server.api.encoding import encoded
 from alphapulse_nb.server.api.endpoint import JSON, Endpoint
+from alphapulse_nb.server.handler import count_refusal
 from alphapulse_nb.server.mailbox import count_query
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class ApiHandler(tornado.web.RequestHandler):
 
     def turn_away(self) -> None:
         """Tell a stranger how to be let in."""
+        self.shared.figures.count("requests_refused", why="access")
         raise Fault("not_signed_in")
 
     def data_received(self, chunk: bytes) -> None:
@@ -159,7 +161,9 @@ class ApiHandler(tornado.web.RequestHandler):
         """Nothing here changes anything, and what would is answered with 405."""
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        fault = fault_of(kwargs.get("exc_info", (None, None, None))[1], status_code)
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        count_refusal(self, error)
+        fault = fault_of(error, status_code)
         self.set_status(fault.status)
         if fault.after is not None:
             self.set_header("Retry-After", str(max(1, round(fault.after))))

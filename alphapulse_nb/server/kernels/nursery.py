@@ -83,6 +83,7 @@ class Nursery:
         self._changed = threading.Condition()
         self._state = State.STARTING
         self._reason = ""
+        self._restarts = 0
         self._closing = threading.Event()
         self._talking = threading.Lock()
         self._asker = ThreadPoolExecutor(1, "alphapulse-nursery")
@@ -103,6 +104,11 @@ class Nursery:
         """The zygote's process, while there is one."""
         process = self._process
         return None if process is None else process.pid
+
+    @property
+    def restarts(self) -> int:
+        """Times that a zygote had ended and was followed by another."""
+        return self._restarts
 
     def is_news(self, reason: str) -> bool:
         """Whether nobody has been told this reason yet."""
@@ -174,6 +180,7 @@ class Nursery:
                 return
             soon = time.monotonic() - begun < _SOON
             pause = min(max(1.0, 2 * pause), _LONGEST_PAUSE) if soon else 0.0
+            self._restarts += 1
             log.warning("the zygote has ended: %s; the next one starts in %g s", reason, pause)
             self._set(State.DOWN if soon else State.STARTING, reason)
 
