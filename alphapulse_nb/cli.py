@@ -261,7 +261,7 @@ def demo(
     hand_down(settings, os.environ)
     # The desk first: its process starts up, and starts the database, while ours imports.
     with _stoppable(), Desk(settings, days) as desk, _database(settings) as db:
-        server = _server(settings, db, lambda address: desk.announce(address, browser))
+        server = _server(settings, db, lambda address: desk.announce(address, browser), brief=True)
         # Meanwhile the handler that Voila installed would look for a server that listens.
         with _stoppable():
             desk.wait()
@@ -312,11 +312,13 @@ def _password() -> str:
     return checked(given)
 
 
-def _server(settings: Settings, db: Database, ready: Callable[[str], None]) -> Any:
+def _server(
+    settings: Settings, db: Database, ready: Callable[[str], None], *, brief: bool = False
+) -> Any:
     """The server, made but not started."""
     from alphapulse_nb.server.app import application
 
-    return application(settings, db, ready=ready)
+    return application(settings, db, ready=ready, brief=brief)
 
 
 @contextmanager

@@ -55,13 +55,17 @@ def _on_jupyter_path() -> None:
 
 
 def application(
-    settings: Settings, db: Database, *, ready: Callable[[str], None] | None = None
+    settings: Settings,
+    db: Database,
+    *,
+    ready: Callable[[str], None] | None = None,
+    brief: bool = False,
 ) -> Any:
     """The configured Voila application, initialised but not started.
 
     `db` is the server's own way to the data and stays open as long as it runs. `ready` is called
-    with the address once the server listens. Raises `SettingsError`, above all where strangers
-    would be let in on an address that others can reach.
+    with the address once the server listens; a `brief` log has warnings only. Raises
+    `SettingsError`, above all where strangers would be let in on an address that others can reach.
     """
     _on_jupyter_path()
     from alphapulse_nb.catalog import catalog
@@ -76,6 +80,7 @@ def application(
         form=settings.log_format,
         file=settings.log_file,
         debug=settings.debug,
+        brief=brief,
         secrets=secrets,
         figures=figures,
     )

@@ -46,6 +46,7 @@ def configure(
     form: Format = "text",
     file: Path | None = None,
     debug: bool = False,
+    brief: bool = False,
     secrets: Iterable[str] = (),
     figures: Figures | None = None,
 ) -> Log:
@@ -55,6 +56,7 @@ def configure(
     ----------
     form: text for people, or JSON with one object a line.
     debug: also what is only of use when something is wrong.
+    brief: warnings and worse only.
     secrets: what must not come out, in whatever field.
     figures: where lines, and those that were lost, are counted.
 
@@ -62,7 +64,8 @@ def configure(
     `adopt` after other libraries have set up theirs.
     """
     target: Target = StandardError() if file is None else _opened(file)
-    return Log(target, form, debug, Redactor(secrets), figures)
+    level = logging.DEBUG if debug else logging.WARNING if brief else logging.INFO
+    return Log(target, form, level, Redactor(secrets), figures)
 
 
 def _opened(path: Path) -> LogFile:
@@ -83,11 +86,10 @@ class Log:
         self,
         target: Target,
         form: Format,
-        debug: bool,
+        level: int,
         redactor: Redactor,
         figures: Figures | None,
     ) -> None:
-        self._debug = debug
         self._figures = figures
         self._handler = _Handler(_formatter(form, redactor), figures)
         self._sink = self._handler.sink = Sink(target, self._count_lost, self._resumed)
@@ -98,8 +100,8 @@ class Log:
             if type(handler) is logging.StreamHandler:
                 self._root.removeHandler(handler)
         self._root.addHandler(self._handler)
-        self._root.setLevel(logging.DEBUG if debug else logging.WARNING)
-        self._ours.setLevel(logging.DEBUG if debug else logging.INFO)
+        self._root.setLevel(logging.DEBUG if level == logging.DEBUG else logging.WARNING)
+        self._ours.setLevel(level)
         logging.captureWarnings(True)
         self.adopt()
 

@@ -65,6 +65,7 @@ border-radius:10px;padding:28px}}
 .brand{{font-weight:700;color:var(--accent);margin-bottom:18px}}
 h1{{font-size:20px;line-height:1.3;margin:0 0 10px}}
 p{{margin:0 0 14px;overflow-wrap:anywhere}}
+p:last-child{{margin-bottom:0}}
 .muted{{color:var(--muted);font-size:13px;margin:14px 0 0}}
 .bad{{color:var(--bad)}}
 label{{display:block;font-size:13px;color:var(--muted);margin-bottom:12px}}

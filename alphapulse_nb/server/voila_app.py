@@ -39,6 +39,9 @@ _PATIENCE: Final = 20
 """Seconds that a client has for its headers, and again for a body; an idle connection ends then."""
 _LARGEST_BODY: Final = 1 << 20
 _LARGEST_HEADERS: Final = 32 << 10
+_PING_MILLISECONDS: Final = 20_000
+_PONG_MILLISECONDS: Final = 45_000
+"""A page that answers no ping for so long is gone, however its connection looks."""
 _KERNEL: Final = r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _GOODBYE_SECONDS: Final = 10
 
@@ -84,8 +87,8 @@ class AlphaPulse(Voila):  # type: ignore[misc]
             "log_function": self.log_function,
             "login_url": url_path_join(self.base_url, "login"),
             "websocket_max_message_size": messages.LARGEST,
-            "ws_ping_interval": 20_000,
-            "ws_ping_timeout": 45_000,
+            "ws_ping_interval": _PING_MILLISECONDS,
+            "ws_ping_timeout": _PONG_MILLISECONDS,
             "xsrf_cookie_kwargs": {"path": self.base_url, "samesite": "Lax"},
         }
 

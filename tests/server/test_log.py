@@ -676,3 +676,16 @@ def test_requests_are_answered_as_fast_while_the_disk_is_full(
         assert time.perf_counter() - began < 5
         assert written.log.flush()
         assert written.figures.value("log_lines_lost") > 100
+
+
+def test_a_brief_log_has_warnings_only(tmp_path: Path) -> None:
+    logbook = log.configure(file=tmp_path / "log", brief=True)
+    try:
+        log.get("alphapulse_nb.test").info("somebody came")
+        log.get("alphapulse_nb.test").warning("somebody knocked too often")
+        assert logbook.flush()
+    finally:
+        logbook.close()
+    said = (tmp_path / "log").read_text()
+    assert "knocked" in said
+    assert "came" not in said
