@@ -8,24 +8,20 @@ delays nothing else.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
 import socket
-import tempfile
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from alphapulse_nb import reports
 from alphapulse_nb.errors import InputError
+from alphapulse_nb.server import temporary
 from alphapulse_nb.server.figures import Figures
 
 LATE: Final = 1.0
 """Seconds after its time from which a refresh counts as late."""
 
-_PREFIX: Final = "alphapulse-"
 _AT_ONCE: Final = 100
 _ROOM: Final = 1 << 20
 """Bytes of reports that may wait, as far as the system allows."""
@@ -47,9 +43,7 @@ class Mailbox:
         """Begin to listen; the socket's path, or None where the system has no such sockets."""
         if not hasattr(socket, "AF_UNIX") or os.name != "posix":
             return None
-        _sweep()
-        folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-        self.path = folder / "reports"
+        self.path = temporary.folder() / "reports"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
@@ -105,13 +99,3 @@ def count_query(
     figures.observe("query_seconds", seconds, query=name)
     figures.count("queries", query=name, outcome=outcome)
     figures.count("rows_read", rows)
-
-
-def _sweep() -> None:
-    """Remove what servers that were killed have left behind."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}[0-9]*-*"):
-        number = folder.name.removeprefix(_PREFIX).partition("-")[0]
-        with contextlib.suppress(FileNotFoundError):
-            ours = folder.stat(follow_symlinks=False).st_uid == os.getuid()
-            if ours and number.isdigit() and not psutil.pid_exists(int(number)):
-                shutil.rmtree(folder, ignore_errors=True)

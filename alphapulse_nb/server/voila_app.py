@@ -23,7 +23,7 @@ from voila.app import Voila
 from voila.paths import collect_static_paths
 
 from alphapulse_nb.errors import SettingsError
-from alphapulse_nb.server import log, messages, static
+from alphapulse_nb.server import log, messages, static, temporary
 from alphapulse_nb.server.dashboard_page import PageHandler
 from alphapulse_nb.server.guard import Guard, Provider
 from alphapulse_nb.server.handler import NotFound
@@ -69,6 +69,14 @@ class AlphaPulse(Voila):  # type: ignore[misc]
     at_end: list[Callable[[], None]]
     key: str
     _stopping = False
+
+    def start(self) -> None:
+        """As Voila starts, but the connection files go where the next server would find them."""
+        self.connection_dir = str(temporary.folder())
+        self.app = tornado.web.Application(**self.init_settings())
+        self.app.settings.update(self.tornado_settings)
+        self.app.add_handlers(".*$", self.init_handlers())
+        self.listen()
 
     def init_settings(self) -> dict[str, Any]:
         self.identity_provider_class = Provider
