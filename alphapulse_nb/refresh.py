@@ -27,6 +27,9 @@ LEASE: Final = 150.0
 PATIENCE: Final = 30.0
 """Seconds after which a load that does not answer counts as failed."""
 
+_REST: Final = 0.25
+"""Seconds from one tick to the next that somebody asks for."""
+
 _AT_ONCE: Final = 2
 """Loads of one refresher that run at the same time."""
 
@@ -96,6 +99,7 @@ class Refresher:
         self._jobs: list[Job] = []
         self._leased_until = monotonic() + LEASE
         self._due = monotonic()
+        self._begun = float("-inf")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
@@ -136,8 +140,11 @@ class Refresher:
             self.nudge()
 
     def nudge(self) -> None:
-        """Tick now, even when paused. Safe from any thread."""
-        self._due = self._monotonic()
+        """Tick now, even when paused. Safe from any thread.
+
+        A page may ask for it as often as it likes, and gets a few ticks a second.
+        """
+        self._due = max(self._monotonic(), self._begun + _REST)
         self._signal(forced=True)
 
     def next_turn(self) -> int:
@@ -149,7 +156,8 @@ class Refresher:
     def set_interval(self, seconds: float) -> None:
         """Change the rate; the next tick comes that long from now."""
         self.interval = seconds
-        self._due = self._monotonic() + seconds
+        if not self._forced:
+            self._due = self._monotonic() + seconds
         self._signal()
 
     def set_paused(self, paused: bool) -> None:
@@ -184,17 +192,16 @@ class Refresher:
         if self._wake is None or self._loop is None:
             return
         while not self._stopped:
-            if self._forced or (self.active and self._monotonic() >= self._due):
+            if (self._forced or self.active) and self._monotonic() >= self._due:
                 self._forced = False
+                self._begun = self._monotonic()
                 late = max(self._monotonic() - self._due, 0.0)
                 self._due += self.interval
                 if self._due <= self._monotonic():
                     self._due = self._monotonic() + self.interval
                 self._begin(late)
-            delay = self._due - self._monotonic() if self.active else None
             self._wake.clear()
-            if self._forced:
-                continue
+            delay = self._due - self._monotonic() if self._forced or self.active else None
             # Not `wait_for`: before Python 3.12 it may swallow the cancellation that ends us.
             timer = None if delay is None else self._loop.call_later(delay, self._wake.set)
             try:

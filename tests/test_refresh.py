@@ -155,6 +155,24 @@ def test_paused_it_loads_only_when_asked() -> None:
     asyncio.run(run())
 
 
+def test_whoever_asks_without_end_gets_a_few_ticks_a_second_and_the_last_one_counts() -> None:
+    async def run() -> None:
+        seen, refresher = Seen(), Refresher(60)
+        refresher.add(seen.job)
+        refresher.start()
+        await until(lambda: refresher.ticks == 1)
+        began = time.monotonic()
+        for _ in range(50):
+            refresher.next_turn()
+            refresher.set_interval(60)
+            await asyncio.sleep(0.01)
+        assert seen.loads <= 2 + 4 * (time.monotonic() - began)
+        await until(lambda: seen.job.turn == refresher.turn and seen.job.task is None)
+        refresher.stop()
+
+    asyncio.run(run())
+
+
 def test_an_error_goes_to_its_own_job_and_the_tick_still_ends() -> None:
     async def run() -> None:
         ended: list[int] = []

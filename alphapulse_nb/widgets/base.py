@@ -1,4 +1,9 @@
-"""What our widgets share: one script for all of them, loaded once per page."""
+"""What our widgets share: one script for all of them, loaded once per page.
+
+Whatever a page sends is a stranger's: it may set the few traits that its viewer chooses, to values
+that `accepts` finds good, and nothing else. A trait's own validator is no help there, since
+ipywidgets sets the values first and validates later, when the old ones are gone.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +28,17 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]
 
     def receive(self, message: dict[str, Any]) -> None:
         """A message from a browser. Whatever is not known is left alone: anybody may send."""
+
+    def accepts(self, name: str, value: object) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether a page may set the trait of that name to this value."""
+        return False
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the page may choose; the rest is left alone."""
+        if isinstance(sync_data, dict):
+            super().set_state(
+                {name: value for name, value in sync_data.items() if self.accepts(name, value)}
+            )
 
     def _take(self, _widget: Any, content: Any, _buffers: Any) -> None:
         if not isinstance(content, dict):

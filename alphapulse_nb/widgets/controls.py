@@ -61,6 +61,19 @@ class Controls(Widget):
             "fault": fault,
         }
 
+    def accepts(self, name: str, value: object) -> bool:
+        """Whether it is a choice of the viewer's, and one that there is."""
+        match name, value:
+            case "symbol", str():
+                return acceptable(value)
+            case "span", str():
+                return value in self.spans
+            case "paused", _:
+                return isinstance(value, bool)
+            case "every", int() | float():
+                return not isinstance(value, bool) and SHORTEST <= value <= LONGEST
+        return False
+
     @traitlets.validate("symbol")
     def _short_symbol(self, proposal: dict[str, Any]) -> str:
         value = str(proposal["value"])
