@@ -14,6 +14,8 @@ from typing import Final
 import psutil
 
 _PREFIX: Final = "alphapulse-"
+_ROUNDING: Final = 1.0
+"""Seconds by which the time of a process's start may be wrong: that of the system's is whole."""
 
 
 def folder() -> Path:
@@ -27,6 +29,18 @@ def _sweep() -> None:
     for found in Path(tempfile.gettempdir()).glob(f"{_PREFIX}[0-9]*-*"):
         number = found.name.removeprefix(_PREFIX).partition("-")[0]
         with contextlib.suppress(FileNotFoundError):
-            ours = found.stat(follow_symlinks=False).st_uid == os.getuid()
-            if ours and number.isdigit() and not psutil.pid_exists(int(number)):
+            known = found.stat(follow_symlinks=False)
+            ours = known.st_uid == os.getuid() and number.isdigit()
+            if ours and not _lives(int(number), known.st_mtime):
                 shutil.rmtree(found, ignore_errors=True)
+
+
+def _lives(pid: int, changed: float) -> bool:
+    """Whether the process is there that changed its folder last at that time.
+
+    In a container every server has the number 1: one that is younger than the folder is another.
+    """
+    try:
+        return psutil.Process(pid).create_time() - _ROUNDING < changed
+    except psutil.NoSuchProcess:
+        return False

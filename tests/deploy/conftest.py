@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -184,13 +185,14 @@ class Pair:
 @contextlib.contextmanager
 def pair(folder: Path, certificate: Path, desk: Desk, **settings: str) -> Iterator[Pair]:
     given = SETTINGS | settings
-    with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(serve(folder, desk.server.url, **given)) for _ in range(2)]
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(2) as threads:
+        both = [serve(folder, desk.server.url, **given) for _ in range(2)]
+        servers = list(threads.map(stack.enter_context, both))
         front = nginx(folder / "nginx", certificate, [server.url for server in servers])
         yield Pair(stack.enter_context(front), servers)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def two(desk: Desk, certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Two servers behind nginx that no test stops."""
     needed("nginx")

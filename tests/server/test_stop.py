@@ -126,6 +126,7 @@ def test_a_page_that_is_still_loading_does_not_hold_it_up(
             loading.start()
             (kernel,) = wait_until(lambda: called(process.KERNEL, served))
             children = below(served)
+            assert loading.is_alive()
             began = time.monotonic()
             served.process.send_signal(signal.SIGTERM)
             assert served.process.wait(STOP_SECONDS) == 0
