@@ -12,7 +12,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 
 def ask(kernel_id: str, expression: str) -> Any:
     """The value of a Python expression in that kernel; it must have a literal form."""
-    found = list(Path(tempfile.gettempdir()).glob(f"voila_*/kernel-{kernel_id}.json"))
+    found = list(Path(tempfile.gettempdir()).glob(f"alphapulse-*/kernel-{kernel_id}.json"))
     assert len(found) == 1, found
     client = BlockingKernelClient(connection_file=str(found[0]))
     client.load_connection_file()
