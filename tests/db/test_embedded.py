@@ -34,8 +34,10 @@ NOBODY = embedded._server_account()
 
 # A user of the server in a process of its own. It obeys one word per line and answers in JSON.
 HOST = """
-import json, os, sys
+import json, os, signal, sys
 from pathlib import Path
+# Whoever started the tests in the background of a shell has had it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from alphapulse_nb.db import embedded
 embedded.ROOT_PLACE = Path(sys.argv[2])
 pg = embedded.start(Path(sys.argv[1]))
