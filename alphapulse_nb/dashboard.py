@@ -6,7 +6,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from alphapulse_nb import catalog, charts, queries
 from alphapulse_nb import settings as settings_module
 from alphapulse_nb.catalog import ChartSpec, Drawing
-from alphapulse_nb.charts import Card, View
+from alphapulse_nb.charts import Alert, Card, View
 from alphapulse_nb.db import connection
 from alphapulse_nb.db.connection import Database, spending
 from alphapulse_nb.errors import AlphaPulseError, DatabaseUnavailable, InputError
@@ -27,7 +27,7 @@ from alphapulse_nb.queries import DEFAULT_RANGE, RANGES, Window
 from alphapulse_nb.refresh import Job, Refresher
 from alphapulse_nb.reports import Reporter
 from alphapulse_nb.settings import Settings
-from alphapulse_nb.widgets.alerts import Alert, Alerts
+from alphapulse_nb.widgets.alerts import Alerts
 from alphapulse_nb.widgets.cards import Cards
 from alphapulse_nb.widgets.controls import Controls, acceptable
 from alphapulse_nb.widgets.live_chart import LiveChart, Shown
@@ -305,8 +305,7 @@ class Dashboard:
         self.cards.show(cards)
 
     def _load_breaches(self, selection: Selection, now: datetime) -> list[Alert]:
-        frame = queries.breaches(self.db, Window.last(selection.span, now))
-        return [_breach(row) for row in frame.to_dict("records")]
+        return charts.breaches(queries.breaches(self.db, Window.last(selection.span, now)))
 
     def _show_breaches(self, _selection: Selection, _now: datetime, found: list[Alert]) -> None:
         self._breaches = found
@@ -366,15 +365,3 @@ def _asked(query: str) -> dict[str, str]:
         for name, value in parse_qsl(query[:2_000])
         if name in {"symbol", "range"} and acceptable(value)
     }
-
-
-def _breach(row: Mapping[Any, Any]) -> Alert:
-    z, threshold = row["z_score"], row["threshold"]
-    return Alert(
-        key=f"anomaly-{row['id']}",
-        type="warning",
-        priority="high" if abs(z) >= 1.5 * threshold else "medium",
-        title=f"{row['symbol']} {row['data_type']}",
-        message=f"z-score {z:+.2f}, threshold {threshold:g}; value {row['value']:.6g}",
-        at=row["timestamp"].timestamp() * 1e3,
-    )

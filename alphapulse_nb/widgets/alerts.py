@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from dataclasses import asdict
+from typing import Any, Final
 
 import traitlets
 
+from alphapulse_nb.charts.breaches import Alert
 from alphapulse_nb.widgets.base import Widget
 
 MOST: Final = 50
 """Alerts on screen; the oldest beyond that are left out."""
-
-
-@dataclass(frozen=True)
-class Alert:
-    """Something that needs attention. `key` stays the same while it is the same thing.
-
-    `type` is one of the notification types (error, warning, …); `at` is epoch milliseconds.
-    """
-
-    key: str
-    type: str
-    priority: Literal["low", "medium", "high", "urgent"]
-    title: str
-    message: str
-    at: float
 
 
 class Alerts(Widget):
