@@ -274,7 +274,7 @@ class Database:
         )
         if connection_lost or (code or "").startswith(("08", "57P")):
             return DatabaseUnavailable(
-                f"The database cannot be reached{_reason(original)}. "
+                f"The database cannot be reached{reason(original)}. "
                 "It is asked again at each refresh."
             )
         return DatabaseError(f"The database refused the query: {detail}.")
@@ -322,14 +322,19 @@ def parse_url(url: str | sa.URL) -> sa.URL:
         )
     url = parsed.set(drivername="postgresql+psycopg2")
     try:
-        _, options = url.get_dialect()().create_connect_args(url)
-        make_dsn(**options)
+        make_dsn(**parameters(url))
     except (psycopg2.ProgrammingError, sa.exc.ArgumentError):
         names = ", ".join(sorted(url.query))
         raise InputError(
             f"the database URL holds an option that Postgres does not know, among: {names}"
         ) from None
     return url
+
+
+def parameters(url: sa.URL) -> dict[str, Any]:
+    """What `psycopg2.connect` takes for a URL."""
+    _, options = url.get_dialect()().create_connect_args(url)
+    return dict(options)
 
 
 @contextmanager
@@ -342,11 +347,12 @@ def _timed() -> Iterator[None]:
             spent.seconds += time.perf_counter() - began
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """What to say of a driver's error, after a colon; empty where only the driver knows words."""
     said = f"{type(error).__name__}: {error}"
-    for words, reason in _REASONS:
+    for words, meaning in _REASONS:
         if any(word in said for word in words):
-            return f": {reason}"
+            return f": {meaning}"
     return ""
 
 
