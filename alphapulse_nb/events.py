@@ -60,8 +60,13 @@ class Event:
         return found if isinstance(found, str) else None
 
     @cached_property
+    def encoded(self) -> bytes:
+        """The same in UTF-8."""
+        return self.text.encode()
+
+    @cached_property
     def text(self) -> str:
-        """The event as it is sent, encoded once for all who get it."""
+        """The event as it is sent, written once for all who get it."""
         return json.dumps(
             {
                 "type": self.type,

@@ -32,7 +32,7 @@ MAY_KNOW = {
     "demo": {"db", "errors", "metrics"},
     "server": {
         *("addresses", "catalog", "queries", "charts", "feeds", "widgets", "db", "errors"),
-        *("people", "reports", "settings", "state"),
+        *("events", "people", "reports", "settings", "state"),
     },
     "dashboard": {
         *("catalog", "queries", "charts", "db", "errors", "metrics", "refresh", "settings"),

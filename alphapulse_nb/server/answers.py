@@ -49,6 +49,7 @@ CODES: Final[Mapping[str, Code]] = {
     "not_found": Code(404, "There is nothing at this address."),
     "unknown_name": Code(404, "There is no chart, table or symbol of that name."),
     "method_not_allowed": Code(405, "This address can only be read."),
+    "seq_gone": Code(410, "What came after that number is no longer known."),
     "too_large": Code(413, "The body is too large."),
     "bad_parameter": Code(422, "A parameter is unknown, missing, repeated or out of range."),
     "too_many_requests": Code(429, "Too many requests."),

@@ -12,6 +12,7 @@ import tornado.web
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.server.access import Access
 from alphapulse_nb.server.figures import Figures
+from alphapulse_nb.server.stream.stream import Stream
 from alphapulse_nb.server.visits import Visits
 
 
@@ -20,7 +21,8 @@ class Shared:
     """The parts of a running server.
 
     `parts` are the probes of readiness beside the database's; `origins` are the other sites that
-    may read the API; `rate_limit` is in requests a minute for each client, 0 for none.
+    may read the API; `rate_limit` is in requests a minute for each client, 0 for none; `stream` is
+    there once the server has started.
     """
 
     db: Database
@@ -30,8 +32,17 @@ class Shared:
     figures: Figures
     rate_limit: int = 0
     origins: tuple[str, ...] = ()
+    stream: Stream | None = None
     parts: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
 
 
 def shared(handler: tornado.web.RequestHandler) -> Shared:
     return cast(Shared, handler.settings["alphapulse"])
+
+
+def stream(handler: tornado.web.RequestHandler) -> Stream:
+    """The stream. Raises 503 while the server starts."""
+    found = shared(handler).stream
+    if found is None:
+        raise tornado.web.HTTPError(503)
+    return found

@@ -1,0 +1,1 @@
+"""The event stream: what happens on the desk, and the charts that are watched, over one socket."""
