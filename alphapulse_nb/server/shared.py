@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import tornado.web
 
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.server.access import Access
 from alphapulse_nb.server.figures import Figures
-from alphapulse_nb.server.stream.stream import Stream
 from alphapulse_nb.server.visits import Visits
+
+if TYPE_CHECKING:
+    # At run time the stream imports the API, whose handlers import this.
+    from alphapulse_nb.server.stream.stream import Stream
 
 
 @dataclass
