@@ -189,6 +189,9 @@ class Settings(BaseSettings):
         given = value.get_secret_value()
         if len(given) < 8:
             raise ValueError("must have at least 8 characters")
+        # Nobody could send it: the environment may hold bytes that are no text.
+        if re.search(r"[\ud800-\udfff]", given):
+            raise ValueError("must be UTF-8 text")
         # A token travels in addresses and headers; a password may be a sentence.
         if _CONTROL.search(given.replace(" ", "") if info.field_name == "password" else given):
             raise ValueError("must hold no space or control character")

@@ -114,11 +114,13 @@ class Visitor:
             link.close()
 
     @asynccontextmanager
-    async def socket(self, kernel_id: str) -> AsyncIterator[WebSocketClientConnection]:
+    async def socket(
+        self, kernel_id: str, session: str = "t"
+    ) -> AsyncIterator[WebSocketClientConnection]:
         """The websocket of a page's kernel, which the server must accept; see `knock`."""
         address = urlsplit(self.base)
         scheme = "wss" if address.scheme == "https" else "ws"
-        path = f"{address.path}api/kernels/{kernel_id}/channels?session_id=t"
+        path = f"{address.path}api/kernels/{kernel_id}/channels?session_id={session}"
         url = f"{scheme}://{address.netloc}{path}"
         given = HTTPHeaders({"Cookie": self.cookies()})
         for name, value in self.headers.items():

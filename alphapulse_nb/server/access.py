@@ -17,7 +17,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
-from urllib.parse import urlsplit
 
 import tornado.web
 
@@ -115,11 +114,8 @@ class Access:
 
     def same_origin(self, handler: tornado.web.RequestHandler, origin: str) -> bool:
         """Whether the origin is this server as its browser sees it."""
-        parts = urlsplit(origin)
-        return (
-            parts.scheme == handler.request.protocol
-            and parts.netloc.lower() == handler.request.host.lower()
-        )
+        ours = f"{handler.request.protocol}://{handler.request.host}"
+        return origin.lower() == ours.lower()
 
     async def sign_in(self, address: str, name: str, secret: str) -> cookies.Session | None:
         """The session that the credentials open; None for wrong ones.
@@ -140,8 +136,15 @@ class Access:
         rules = self.rules
         if rules.no_auth:
             return True
-        guarded = rules.token or rules.password or rules.remote_user_header
+        guarded = rules.token or rules.password or rules.remote_user_header or self.proxies
         return rules.local and not guarded and not await self.has_users()
+
+    async def is_still(self, person: Person, held: cookies.Session | None) -> bool:
+        """Whether somebody who was let in, with this session if any, would be now, as the same."""
+        try:
+            return await self._again(person, held) == person
+        except Refused:  # it cannot be told now
+            return True
 
     async def has_users(self) -> bool:
         """Whether the database holds users, as it said at most ten seconds ago."""
@@ -184,6 +187,16 @@ class Access:
         if person is None and await self.is_open():
             person = Person(ANYONE) if rules.no_auth else Person(LOCAL, Role.ADMIN)
         return person
+
+    async def _again(self, person: Person, held: cookies.Session | None) -> Person | None:
+        if person.name in {LOCAL, ANYONE}:
+            return person if await self.is_open() else None
+        if held is not None:
+            return await self._of_session(held)
+        if person.name == SHARED:
+            return person
+        known = await self._find(person.name)
+        return known.person if known else Person(person.name)
 
     async def _of_session(self, held: cookies.Session) -> Person | None:
         if held.way == "user":
@@ -244,9 +257,7 @@ class Access:
 
     def _hint(self, handler: tornado.web.RequestHandler, origin: str) -> None:
         """Tell the operator once of a proxy that nobody has told us to trust."""
-        parts = urlsplit(origin)
-        same_name = parts.netloc.lower() == handler.request.host.lower()
-        if same_name and parts.scheme == "https" and not self._hinted:
+        if origin.lower() == f"https://{handler.request.host}".lower() and not self._hinted:
             self._hinted = True
             _log.warning(
                 "a browser that came by https was refused: set DASHBOARD_TRUSTED_PROXIES to the "

@@ -202,12 +202,15 @@ def _access(settings: Settings, state: State) -> Access:
         local=is_loopback(settings.host),
     )
     users = Users(state)
-    if not rules.local and not rules.no_auth and not settings.guarded() and not _some(users):
+    proxies = Proxies(networks(settings.trusted_proxies))
+    reached = not rules.local or proxies
+    if reached and not rules.no_auth and not settings.guarded() and not _some(users):
+        how = f"DASHBOARD_HOST is {settings.host}" if not rules.local else "there is a proxy"
         raise SettingsError(
-            f"DASHBOARD_HOST is {settings.host}, which others can reach: set DASHBOARD_TOKEN or "
+            f"{how}, which others can reach: set DASHBOARD_TOKEN or "
             "DASHBOARD_PASSWORD, add a user with `alphapulse users add`, or say --no-auth"
         )
-    return Access(rules, users, Proxies(networks(settings.trusted_proxies)), Attempts())
+    return Access(rules, users, proxies, Attempts())
 
 
 def _some(users: Users) -> bool:

@@ -9,6 +9,9 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from alphapulse_nb.addresses import client
+from alphapulse_nb.state.users import compared
+
 LIMIT: Final = RateLimitItemPerMinute(10, 5)
 """Wrong attempts of one address, or for one name, after which it has to wait."""
 
@@ -36,4 +39,6 @@ class Attempts:
 
 
 def _keys(address: str, name: str) -> list[str]:
-    return [f"address {address}", *([f"name {name.casefold()[:64]}"] if name else [])]
+    # As the users' table compares names, or each spelling of one would have its own attempts.
+    known = compared(name).strip()[:64]
+    return [f"address {client(address)}", *([f"name {known}"] if name else [])]

@@ -16,8 +16,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import itertools
 import json
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +32,9 @@ from alphapulse_nb.errors import SettingsError
 Way = Literal["token", "password", "user"]
 SESSION_DAYS: Final = 14
 _MOST_VISITS: Final = 8
+_MOST_CLEARED: Final = 50
 _KEY_FILE: Final = "cookie-key"
+_PORT: Final = re.compile(r":([0-9]{1,5})$")
 
 
 @dataclass(frozen=True)
@@ -108,16 +112,19 @@ def end_session(handler: tornado.web.RequestHandler) -> None:
 
 def visits(handler: tornado.web.RequestHandler) -> frozenset[str]:
     """The visits that a request's cookies prove."""
-    prefix = _name(handler, "visit-")
-    found = [name for name in handler.request.cookies if name.startswith(prefix)]
+    # All are looked at: behind others that prove nothing (another key signed them, or a page on
+    # another port of this machine set them) there may be one of ours. Headers have a limit.
     proved = (
-        handler.get_signed_cookie(name, max_age_days=SESSION_DAYS) for name in found[:_MOST_VISITS]
+        handler.get_signed_cookie(name, max_age_days=SESSION_DAYS) for name in _visits(handler)
     )
-    return frozenset(value.decode("ascii", "replace") for value in proved if value)
+    found = (value.decode("ascii", "replace") for value in proved if value)
+    return frozenset(itertools.islice(found, _MOST_VISITS))
 
 
 def open_visit(handler: tornado.web.RequestHandler) -> None:
-    """Give the browser a visit."""
+    """Give a browser without a visit one, and take away cookies that prove none any more."""
+    for name in _visits(handler)[:_MOST_CLEARED]:
+        handler.clear_cookie(name, **_options(handler))
     visit = secrets.token_hex(16)
     handler.set_signed_cookie(
         _name(handler, f"visit-{visit[:8]}"),
@@ -125,6 +132,11 @@ def open_visit(handler: tornado.web.RequestHandler) -> None:
         expires_days=SESSION_DAYS,
         **_options(handler),
     )
+
+
+def _visits(handler: tornado.web.RequestHandler) -> list[str]:
+    prefix = _name(handler, "visit-")
+    return [name for name in handler.request.cookies if name.startswith(prefix)]
 
 
 def _options(handler: tornado.web.RequestHandler) -> dict[str, Any]:
@@ -137,5 +149,5 @@ def _options(handler: tornado.web.RequestHandler) -> dict[str, Any]:
 
 
 def _name(handler: tornado.web.RequestHandler, what: str) -> str:
-    port = handler.request.host.rpartition(":")[2]
-    return f"alphapulse-{port if port.isdigit() else 'web'}-{what}"
+    port = _PORT.search(handler.request.host)
+    return f"alphapulse-{port[1] if port else 'web'}-{what}"

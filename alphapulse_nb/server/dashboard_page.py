@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ from voila.tornado.handler import TornadoVoilaHandler
 
 from alphapulse_nb.people import Person
 from alphapulse_nb.server import cookies, headers, log, plain
+from alphapulse_nb.server.access import Refused
 from alphapulse_nb.server.guard import Guard
 from alphapulse_nb.server.handler import access
 from alphapulse_nb.server.kernels.process import Forked
@@ -23,6 +25,7 @@ from alphapulse_nb.server.visits import MOST_EACH, Visit
 
 _BEAT_SECONDS: Final = 10.0
 """A page that is still starting sends something this often, so that no proxy gives it up."""
+_OURS: Final = frozenset({"same-origin", "none"})
 _MARK: Final = "visit"
 """What an address carries while we find out whether the browser keeps cookies."""
 
@@ -51,7 +54,8 @@ class _Kernels:
         began = time.perf_counter()
         manager, figures = page.settings["kernel_manager"], shared(page).figures
         kernel_id: str = await manager.start_kernel(env=env, **given)
-        shared(page).visits.began(visit, kernel_id)
+        if not shared(page).visits.began(visit, kernel_id):
+            raise tornado.web.HTTPError(503)
         forked = isinstance(manager.get_kernel(kernel_id).provisioner.process, Forked)
         how = "forked" if forked else "ordinary"
         figures.count("kernels_started", how=how)
@@ -77,11 +81,14 @@ class PageHandler(Guard, TornadoVoilaHandler):  # type: ignore[misc]
 
     async def prepare(self, **given: Any) -> Any:
         access(self).check_source(self)
+        self._check_purpose()
         token = self.get_query_argument("token", None)
         if token is None:
             return await super().prepare(**given)
-        # An address is kept, logged and passed on: the token is exchanged for a session.
-        opened = access(self).token_session(str(self.request.remote_ip), token)
+        # An address is kept, logged and passed on: the token is exchanged for a session. Whoever
+        # is signed in stays who they are, and an old address of theirs is no wrong attempt.
+        known = cookies.session(self) and await access(self).person(self)
+        opened = None if known else access(self).token_session(str(self.request.remote_ip), token)
         if opened is not None:
             cookies.open_session(self, opened)
         self._go(without="token")
@@ -105,8 +112,24 @@ class PageHandler(Guard, TornadoVoilaHandler):  # type: ignore[misc]
         if place is None:
             self._busy(shared(self).visits.has_enough(person))
             return
+        place.is_welcome = functools.partial(
+            shared(self).access.is_still, person, cookies.session(self)
+        )
         self.visit, self.current_person = place, person
         await self._serve(path)
+
+    def _check_purpose(self) -> None:
+        """Start no kernel for what nobody is going to look at. Raises `Refused`.
+
+        A page of the same machine may name us as a picture, and browsers fetch ahead what somebody
+        might want to see.
+        """
+        given = self.request.headers
+        shown = given.get("Sec-Fetch-Dest", "document")
+        if shown != "document" and not (shown == "iframe" and given.get("Sec-Fetch-Site") in _OURS):
+            raise Refused(403, "The dashboard is a page.", why="origin")
+        if "prefetch" in given.get("Sec-Purpose", ""):
+            raise Refused(503, "The dashboard is made when somebody looks at it.")
 
     async def _serve(self, path: str | None) -> None:
         # Sets the cookie that a closing page needs to end its kernel; too late once we flush.

@@ -9,7 +9,10 @@ from alphapulse_nb.server import log
 EACH: Final = 13
 """Descriptors of one viewer, measured."""
 BASE: Final = 120
-"""Descriptors of the server without viewers, with room for other connections."""
+"""Descriptors of the server without viewers, with room for a few other connections."""
+CONNECTIONS: Final = 1_000
+"""Connections beside those of viewers' kernels, where the limit allows them."""
+_FEWEST: Final = 100
 
 _log = log.get(__name__)
 
@@ -24,10 +27,11 @@ def make_room(viewers: int) -> int:
     except ModuleNotFoundError:  # Windows knows no such limit
         return viewers
     needed = BASE + EACH * viewers
+    best = needed + CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
-    if soft != unlimited and soft < needed:
-        wanted = needed if hard == unlimited else min(needed, hard)
+    if soft != unlimited and soft < best:
+        wanted = best if hard == unlimited else min(best, hard)
         if wanted > soft:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
@@ -42,3 +46,15 @@ def make_room(viewers: int) -> int:
             f"or set DASHBOARD_MAX_KERNELS to {fit}",
         )
     return fit
+
+
+def connections(viewers: int) -> int:
+    """How many HTTP connections there may be beside that many viewers."""
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return CONNECTIONS
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return CONNECTIONS
+    return max(_FEWEST, min(CONNECTIONS, soft - BASE - EACH * viewers))

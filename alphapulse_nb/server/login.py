@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Final
 
 from alphapulse_nb.server import cookies, plain
 from alphapulse_nb.server.access import Refused
 from alphapulse_nb.server.handler import Handler, access
 from alphapulse_nb.server.shared import shared
-
-_LONGEST: Final = 1_000
+from alphapulse_nb.state.passwords import LONGEST
 
 
 def inside(base_url: str, wanted: str) -> str:
@@ -33,8 +31,8 @@ class LoginHandler(Handler):
         self.check_xsrf_cookie()
         base_url: str = self.settings["base_url"]
         target = inside(base_url, self.get_body_argument("next", ""))
-        name = self.get_body_argument("name", "")[:_LONGEST]
-        secret = self.get_body_argument("password", "", strip=False)[:_LONGEST]
+        name = self.get_body_argument("name", "")[:LONGEST]
+        secret = self.get_body_argument("password", "", strip=False)[: LONGEST + 1]
         figures = shared(self).figures
         try:
             opened = await access(self).sign_in(str(self.request.remote_ip), name, secret)
@@ -83,7 +81,7 @@ class LoginHandler(Handler):
 
 
 class LogoutHandler(Handler):
-    """Ends the session of this browser."""
+    """Ends the session of this browser, and the pages that it has open."""
 
     async def get(self) -> None:
         found = await access(self).person(self)
@@ -99,5 +97,8 @@ class LogoutHandler(Handler):
 
     async def post(self) -> None:
         self.check_xsrf_cookie()
+        found = await access(self).person(self)
+        if found is not None and cookies.session(self) is not None:
+            await shared(self).visits.sign_out(found, cookies.visits(self))
         cookies.end_session(self)
         self.redirect(self.settings["base_url"], status=303)

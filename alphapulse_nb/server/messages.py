@@ -24,11 +24,11 @@ _TYPES: Final = frozenset(
 _DEEPEST: Final = 20
 
 
-Why = Literal["size", "format", "type", "target"]
+Why = Literal["size", "format", "type", "target", "rate"]
 
 
 class UnwelcomeError(ValueError):
-    """A message that is not passed on: which of four reasons, and in words."""
+    """A message that is not passed on: which of five reasons, and in words."""
 
     def __init__(self, why: Why, words: str) -> None:
         super().__init__(words)
@@ -41,10 +41,10 @@ def check(message: str | bytes) -> str:
         raise UnwelcomeError("format", "it is text, not binary")
     if len(message) > LARGEST:
         raise UnwelcomeError("size", "it is too large")
-    parts = _parts(message)
-    if parts[0] != b"shell":
+    found = parts(message)
+    if found[0] != b"shell":
         raise UnwelcomeError("type", "its channel is closed to pages")
-    header, parent, metadata, content = (_object(part) for part in parts[1:5])
+    header, parent, metadata, content = (_object(part) for part in found[1:5])
     kind = header.get("msg_type")
     if kind not in _TYPES:
         raise UnwelcomeError("type", "its type is closed to pages")
@@ -68,7 +68,8 @@ def _check_content(kind: str, content: dict[str, Any]) -> None:
         raise UnwelcomeError("target", "it opens what pages may not open")
 
 
-def _parts(message: bytes) -> list[bytes]:
+def parts(message: bytes) -> list[bytes]:
+    """The channel's name, the four JSON parts and the buffers. Raises `UnwelcomeError`."""
     if len(message) < 8:
         raise UnwelcomeError("format", "it is cut short")
     count = int.from_bytes(message[:8], "little")

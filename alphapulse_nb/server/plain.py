@@ -45,7 +45,7 @@ def field(
     attributes = {"name": name, "type": kind, "autocomplete": complete, "value": value}
     written = " ".join(f'{key}="{escape(given)}"' for key, given in attributes.items())
     marks = " autofocus" if first else ""
-    return f'<label>{escape(label)}<input {written} maxlength="1000"{marks}></label>'
+    return f'<label>{escape(label)}<input {written} maxlength="1024"{marks}></label>'
 
 
 def _colours() -> str:

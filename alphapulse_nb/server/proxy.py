@@ -7,15 +7,21 @@ comes from a trusted address, and then the nearest address that is not trusted i
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Sequence
+import socket
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, Final
 
 from tornado import httputil
+from tornado.http1connection import HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
+from tornado.ioloop import PeriodicCallback
+from tornado.iostream import IOStream
 
 from alphapulse_nb.addresses import Network
+from alphapulse_nb.server.connections import Connections
 
 _MOST_HOPS: Final = 20
+_LOOK_MILLISECONDS: Final = 5_000
 
 
 class Proxies:
@@ -55,11 +61,32 @@ class Proxies:
 
 
 class Server(HTTPServer):
-    """An HTTP server that hears what trusted proxies say."""
+    """An HTTP server that hears what trusted proxies say, and bounds what a client may take."""
 
-    def initialize(self, *args: Any, proxies: Proxies, **kwargs: Any) -> None:  # type: ignore[override]
+    def initialize(  # type: ignore[override]
+        self, *args: Any, proxies: Proxies, connections: Connections, **kwargs: Any
+    ) -> None:
         super().initialize(*args, **kwargs)
         self._proxies = proxies
+        self._counted = connections
+        self._looking = PeriodicCallback(connections.look, _LOOK_MILLISECONDS)
+
+    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
+        super().add_sockets(sockets)
+        self._looking.start()
+
+    def stop(self) -> None:
+        super().stop()
+        self._looking.stop()
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        self._counted.admit(stream, str(address[0]) if address else "")
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        super().on_close(server_conn)
+        if isinstance(server_conn, HTTP1ServerConnection):
+            self._counted.forget(server_conn.stream)
 
     def start_request(
         self, server_conn: object, request_conn: httputil.HTTPConnection

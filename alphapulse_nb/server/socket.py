@@ -1,8 +1,9 @@
 """The websocket between a page and its kernel.
 
 Only the browser and person whose page started the kernel get one, only in the form whose parser is
-safe, and only for the messages of widgets. A page that does not read is cut off before what it has
-not read fills the memory.
+safe, and only for the messages of widgets, as many as its budget pays for. A page that does not
+read is cut off before what it has not read fills the memory. What a kernel says of its own errors
+is for the operator: it holds paths and statements, and no page gets it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import Any, Final, Literal
 import tornado.web
 from jupyter_server.auth.decorator import ws_authenticated
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
-from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
+from voila.tornado.kernel_websocket_handler import (
+    VoilaKernelWebsocketHandler,
+    read_header_from_binary_message,
+)
 
 from alphapulse_nb.server import cookies, log, messages
 from alphapulse_nb.server.access import Refused
@@ -22,6 +26,10 @@ from alphapulse_nb.server.shared import shared
 from alphapulse_nb.server.visits import Visit
 
 _MOST_BAD: Final = 10
+_MOST_SOCKETS: Final = 8
+"""Sockets of one page: it has one, and those that it has lost and that are not given up yet."""
+_LONGEST_SESSION: Final = 100
+_UNTOLD: Final = frozenset({"error", "stream"})
 _MOST_UNREAD: Final = 16 << 20
 """Bytes that wait for a page to read them."""
 
@@ -42,6 +50,7 @@ class KernelSocket(JsonErrors, Guard, VoilaKernelWebsocketHandler):  # type: ign
     _visit: Visit | None = None
     _bad = 0
     _counted = False
+    _told = False
 
     @ws_authenticated  # type: ignore[untyped-decorator]
     async def get(self, kernel_id: str) -> None:
@@ -53,9 +62,27 @@ class KernelSocket(JsonErrors, Guard, VoilaKernelWebsocketHandler):  # type: ign
         visit = person and shared(self).visits.find(kernel_id, person, cookies.visits(self))
         if not visit:
             raise Refused(404, "There is no such kernel, or it is not yours.", why="owner")
+        self._check_room(visit)
         self._visit = visit
+        # From now on, though it is not open yet: many may come at once.
+        visit.sockets.add(self)
         following: Any = super()
-        await following.get(kernel_id=kernel_id)
+        try:
+            await following.get(kernel_id=kernel_id)
+        finally:
+            if self.ws_connection is None:
+                self._never_opened(visit)
+
+    def _check_room(self, visit: Visit) -> None:
+        """Bound the handshakes of a page: Jupyter keeps each in mind for a minute."""
+        if len(self.get_query_argument("session_id", "")) > _LONGEST_SESSION:
+            raise tornado.web.HTTPError(400)
+        if len(visit.sockets) >= _MOST_SOCKETS:
+            raise Refused(429, "This page is connected several times already.", after=60)
+        try:
+            visit.budget.spend("connect")
+        except messages.UnwelcomeError:
+            raise Refused(429, "This page connects too often.", after=10) from None
 
     def select_subprotocol(self, subprotocols: list[str]) -> str:  # noqa: ARG002 - one there is
         return messages.PROTOCOL
@@ -68,7 +95,9 @@ class KernelSocket(JsonErrors, Guard, VoilaKernelWebsocketHandler):  # type: ign
 
     def on_message(self, ws_message: str | bytes) -> None:
         try:
-            messages.check(ws_message)
+            kind = messages.check(ws_message)
+            if self._visit is not None:
+                self._visit.budget.spend(kind, len(ws_message))
         except messages.UnwelcomeError as error:
             self._refuse(error)
         else:
@@ -94,7 +123,32 @@ class KernelSocket(JsonErrors, Guard, VoilaKernelWebsocketHandler):  # type: ign
             self._closed_for("slow")
             _log.warning("page does not read", client=self.request.remote_ip)
             connection.stream.close()
+        if isinstance(message, bytes) and self._complains(message):
+            return None
         return super().write_message(message, binary)
+
+    def _complains(self, message: bytes) -> bool:
+        """Whether a kernel tells of an error of its own; the log has the first of a socket."""
+        header = read_header_from_binary_message(message) or {}
+        if header.get("msg_type") not in _UNTOLD:
+            return False
+        if not self._told:
+            self._told = True
+            content = messages.parts(message)[4].decode("utf-8", "replace")
+            _log.warning("kernel complained", person=self._name(), said=content)
+        return True
+
+    def _name(self) -> str:
+        return self._visit.person.name if self._visit else ""
+
+    def _never_opened(self, visit: Visit) -> None:
+        """Forget a handshake that failed: Jupyter has noted its session already."""
+        visit.sockets.discard(self)
+        connection: Any = vars(self).get("connection")
+        if connection is not None:
+            known = connection._open_sessions
+            if known.get(connection.session_key) is self:
+                del known[connection.session_key]
 
     def _refuse(self, error: messages.UnwelcomeError) -> None:
         shared(self).figures.count("messages_refused", why=error.why)

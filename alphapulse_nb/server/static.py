@@ -6,6 +6,7 @@ answered with "not modified" for as long as it is the same.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import mimetypes
@@ -15,11 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tornado.iostream import StreamClosedError
+
 from alphapulse_nb.server.handler import Handler
 
 _HASHED: Final = re.compile(r"[.-][0-9a-f]{16,64}[.-]|^[0-9a-f]{16,64}\.")
 _PACKED: Final = ("text/", "application/json", "application/javascript", "image/svg")
 _MOST_KEPT: Final = 64 << 20
+_PART: Final = 64 << 10
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -82,10 +86,10 @@ class StaticHandler(Handler):
     def initialize(self, find: Callable[[str], File | None]) -> None:
         self._find = find
 
-    def head(self, name: str = "") -> None:
-        self.get(name)
+    async def head(self, name: str = "") -> None:
+        await self.get(name)
 
-    def get(self, name: str = "") -> None:
+    async def get(self, name: str = "") -> None:
         found = self._find(name)
         if found is None:
             self.refuse(404, "There is no such file.")
@@ -102,7 +106,12 @@ class StaticHandler(Handler):
             if "gzip" in self.request.headers.get("Accept-Encoding", ""):
                 self.set_header("Content-Encoding", "gzip")
                 body = found.packed
-        self.finish(body)
+        self.set_header("Content-Length", len(body))
+        # Part by part: whoever asks for megabytes and reads nothing of them has us keep one part.
+        with contextlib.suppress(StreamClosedError):
+            for start in range(0, len(body), _PART):
+                self.write(body[start : start + _PART])
+                await self.flush()
 
     def compute_etag(self) -> str | None:
         return None

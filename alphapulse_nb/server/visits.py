@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
@@ -18,6 +18,7 @@ import tornado.web
 
 from alphapulse_nb.people import NAMELESS, Person
 from alphapulse_nb.server import log
+from alphapulse_nb.server.budget import Budget
 from alphapulse_nb.server.figures import Figures
 
 AWAY_SECONDS: Final = 90.0
@@ -29,6 +30,8 @@ _WAITED_SECONDS: Final = 20.0
 MOST_EACH: Final = 20
 """Places that one person may have, where a name stands for one person."""
 _LOOK_SECONDS: Final = 2.0
+_ASK_SECONDS: Final = 10.0
+"""How often it is asked whether those who have a page may still see it."""
 
 Why = Literal["closed", "abandoned", "died", "stopped"]
 
@@ -52,6 +55,9 @@ class Visit:
     sockets: set[Socket] = field(default_factory=set)
     away_since: float = 0.0
     connected: bool = False
+    budget: Budget = field(default_factory=Budget)
+    is_welcome: Callable[[], Awaitable[bool]] | None = None
+    """Asks whether the person would be let in again; they may have been removed meanwhile."""
 
 
 class Visits:
@@ -77,7 +83,7 @@ class Visits:
         self._clock = clock
         self._open: set[Visit] = set()
         self._by_kernel: dict[str, Visit] = {}
-        self._watcher: asyncio.Task[None] | None = None
+        self._watchers: list[asyncio.Task[None]] = []
         self._endings: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -108,11 +114,15 @@ class Visits:
         self._open.add(visit)
         return visit
 
-    def began(self, visit: Visit, kernel_id: str) -> None:
-        """The visit's kernel runs."""
+    def began(self, visit: Visit, kernel_id: str) -> bool:
+        """The visit's kernel runs. False, and the kernel ends, where the visit is over already."""
+        if visit not in self._open:
+            self._let_go(kernel_id)
+            return False
         visit.kernel_id = kernel_id
         visit.away_since = self._clock()
         self._by_kernel[kernel_id] = visit
+        return True
 
     def leave(self, visit: Visit) -> None:
         """The visit is over; its kernel, if there is one, is somebody else's to end."""
@@ -154,8 +164,11 @@ class Visits:
         self.leave(visit)
         for socket in list(visit.sockets):
             socket.end(code, reason)
+        return self._let_go(visit.kernel_id)
+
+    def _let_go(self, kernel_id: str) -> asyncio.Task[None]:
         # On its own, since half an end would leave the kernel manager waiting for the rest.
-        task = asyncio.create_task(self._end_kernel(visit.kernel_id))
+        task = asyncio.create_task(self._end_kernel(kernel_id))
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
         return task
@@ -170,12 +183,15 @@ class Visits:
 
     def watch(self) -> None:
         """Begin to look after the visits, on the running loop."""
-        self._watcher = asyncio.create_task(self._watch())
+        self._watchers = [
+            asyncio.create_task(self._watch(self.look, _LOOK_SECONDS)),
+            asyncio.create_task(self._watch(self.ask, _ASK_SECONDS)),
+        ]
 
     async def close(self, reason: str) -> None:
         """End every visit."""
-        if self._watcher is not None:
-            self._watcher.cancel()
+        for watcher in self._watchers:
+            watcher.cancel()
         ends = (self.end(visit, "stopped", 1001, reason) for visit in list(self._open))
         await asyncio.gather(*ends)
         await asyncio.gather(*self._endings)
@@ -194,6 +210,22 @@ class Visits:
                 if now - visit.away_since > patience:
                     await self.end(visit, "abandoned", 1001, "the page was away too long")
 
+    async def ask(self) -> None:
+        """End the visits of those who may not see their page any more."""
+        for visit in list(self._open):
+            if visit.is_welcome is not None and not await visit.is_welcome():
+                await self.end(visit, "stopped", 4003, "you are not signed in any more")
+
+    async def sign_out(self, person: Person, owner: frozenset[str]) -> None:
+        """End the visits of a person in a browser that has signed out."""
+        theirs = [
+            visit
+            for visit in self._open
+            if visit.person.name == person.name and visit.owner & owner
+        ]
+        ends = (self.end(visit, "closed", 4003, "you have signed out") for visit in theirs)
+        await asyncio.gather(*ends)
+
     async def _lives(self, visit: Visit) -> bool:
         if visit.kernel_id not in self._kernels:
             return False
@@ -201,10 +233,10 @@ class Visits:
         lives: bool = await kernel.is_alive()
         return lives
 
-    async def _watch(self) -> None:
+    async def _watch(self, look: Callable[[], Awaitable[None]], every: float) -> None:
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(every)
             try:
-                await self.look()
+                await look()
             except (OSError, RuntimeError) as error:
                 _log.error("the kernels could not be looked after", error=str(error))

@@ -23,7 +23,8 @@ from voila.app import Voila
 from voila.paths import collect_static_paths
 
 from alphapulse_nb.errors import SettingsError
-from alphapulse_nb.server import log, messages, static, temporary
+from alphapulse_nb.server import descriptors, log, messages, static, temporary
+from alphapulse_nb.server.connections import Connections
 from alphapulse_nb.server.dashboard_page import PageHandler
 from alphapulse_nb.server.guard import Guard, Provider
 from alphapulse_nb.server.handler import NotFound
@@ -160,6 +161,7 @@ class AlphaPulse(Voila):  # type: ignore[misc]
         self.http = Server(
             self.app,
             proxies=self.shared.access.proxies,
+            connections=Connections(descriptors.connections(self.shared.visits.most)),
             idle_connection_timeout=_PATIENCE,
             body_timeout=_PATIENCE,
             max_body_size=_LARGEST_BODY,
