@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -70,6 +73,44 @@ def test_every_dependency_has_a_pin_in_its_range(python: str) -> None:
         if not requirement.specifier.contains(known.get(canonicalize_name(requirement.name), "0"))
     ]
     assert wrong == []
+
+
+def test_whatever_we_import_comes_with_installing_us() -> None:
+    brought = installed_with(DEPENDENCIES)
+    owners = packages_distributions()
+    missing = {
+        name
+        for name in imported(ROOT / "alphapulse_nb") - sys.stdlib_module_names
+        if name != "alphapulse_nb"
+        and not {canonicalize_name(owner) for owner in owners.get(name, [])} & brought
+    }
+    assert missing == set()
+
+
+def installed_with(wanted: list[Requirement]) -> set[str]:
+    """The names of what is wanted here, and of all that it depends on without any extra."""
+    found: set[str] = set()
+    waiting = list(wanted)
+    while waiting:
+        one = waiting.pop()
+        name = canonicalize_name(one.name)
+        here = one.marker is None or one.marker.evaluate({"extra": ""})
+        if here and name not in found:
+            found.add(name)
+            waiting += [Requirement(text) for text in requires(name) or []]
+    return found
+
+
+def imported(folder: Path) -> set[str]:
+    """The first names of all modules that the files of a folder import."""
+    nodes = [
+        node
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    ]
+    plain = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    named = [n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module and not n.level]
+    return {name.partition(".")[0] for name in (*plain, *named)}
 
 
 def test_the_pythons_of_the_classifiers_are_those_of_the_range() -> None:
