@@ -91,9 +91,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, database_url: str, **environment: str) -> Iterator[Served]:
-    """`alphapulse serve` on a free port, stopped at the end."""
-    port = free_port()
+def serve(
+    folder: Path, database_url: str, program: str = "alphapulse_nb.cli", **environment: str
+) -> Iterator[Served]:
+    """`alphapulse serve` on a free port, if none is given, stopped at the end."""
+    port = int(environment.get("DASHBOARD_PORT") or free_port())
     log = folder / f"server-{port}.log"
     clean = {
         name: value
@@ -103,7 +105,7 @@ def serve(folder: Path, database_url: str, **environment: str) -> Iterator[Serve
     settings = {"DATABASE_URL": database_url, "DASHBOARD_PORT": str(port)}
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "alphapulse_nb.cli", "serve"],
+            [sys.executable, "-m", program, "serve"],
             env=clean | settings | environment,
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -119,10 +119,15 @@ class KernelSocket(JsonErrors, Guard, VoilaKernelWebsocketHandler):  # type: ign
 
     def write_message(self, message: Any, binary: bool = False) -> Any:
         connection = self.ws_connection
-        if connection is not None and len(connection.stream._write_buffer or b"") > _MOST_UNREAD:
+        if connection is None or connection.is_closing():
+            # What Jupyter makes of a message for a socket without a protocol has another form,
+            # whose first bytes Voila would take for a count, and go through as many offsets.
+            return None
+        if len(connection.stream._write_buffer or b"") > _MOST_UNREAD:
             self._closed_for("slow")
             _log.warning("page does not read", client=self.request.remote_ip)
             connection.stream.close()
+            return None
         if isinstance(message, bytes) and self._complains(message):
             return None
         return super().write_message(message, binary)
