@@ -13,7 +13,7 @@ import pytest
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from jsonschema.validators import validator_for
 
-from alphapulse_nb.server.descriptors import BASE, EACH
+from alphapulse_nb.server.descriptors import BASE, CONNECTIONS, EACH
 from alphapulse_nb.settings import read
 from tests.deploy import files
 
@@ -105,5 +105,5 @@ def test_the_dashboard_is_reached_from_this_machine_only_and_writes_to_its_volum
 def test_it_has_descriptors_for_all_places_and_time_to_stop() -> None:
     dashboard = SERVICES["dashboard"]
     places = int(files.example()["DASHBOARD_MAX_KERNELS"])
-    assert dashboard["ulimits"]["nofile"] >= BASE + EACH * places
+    assert dashboard["ulimits"]["nofile"] >= BASE + EACH * places + CONNECTIONS
     assert dashboard["stop_grace_period"] == f"{files.unit()['TimeoutStopSec'][0]}s"

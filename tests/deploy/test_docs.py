@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from alphapulse_nb.server.descriptors import BASE, EACH
+from alphapulse_nb.server.descriptors import BASE, CONNECTIONS, EACH
 from tests.conftest import ROOT
 from tests.deploy import files
 
@@ -53,6 +53,7 @@ def test_every_figure_it_names_is_counted() -> None:
 def test_its_numbers_are_those_of_the_files() -> None:
     unit = files.unit()
     assert f"{BASE} descriptors, {EACH} more for each page" in TEXT
+    assert f"up to {CONNECTIONS:,} for other connections" in TEXT
     assert f"{int(unit['LimitNOFILE'][0]):,}" in TEXT
     assert f"It ends within {unit['TimeoutStopSec'][0]} s" in TEXT
     assert f"again {unit['RestartSec'][0]} s after" in TEXT

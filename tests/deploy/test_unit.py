@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alphapulse_nb.server.descriptors import BASE, EACH
+from alphapulse_nb.server.descriptors import BASE, CONNECTIONS, EACH
 from tests.deploy import files
 from tests.deploy.conftest import needed
 
@@ -70,7 +70,7 @@ def test_it_may_write_where_its_settings_point() -> None:
 
 def test_it_has_descriptors_for_all_places() -> None:
     places = int(files.example()["DASHBOARD_MAX_KERNELS"])
-    assert int(files.unit()["LimitNOFILE"][0]) >= BASE + EACH * places
+    assert int(files.unit()["LimitNOFILE"][0]) >= BASE + EACH * places + CONNECTIONS
 
 
 def test_only_the_server_hears_sigterm_and_what_outlives_it_is_killed() -> None:

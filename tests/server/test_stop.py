@@ -146,7 +146,22 @@ def locked(desk: Desk, table: str) -> Iterator[None]:
         yield
 
 
-def test_a_second_signal_ends_it_without_waiting(desk: Desk, folder: Path, tmp_path: Path) -> None:
+def test_a_second_signal_while_it_says_good_bye_ends_it_at_once(
+    desk: Desk, folder: Path, tmp_path: Path
+) -> None:
+    with server(desk, folder, tmp_path) as served:
+        visitors(served, 1)
+        children = below(served)
+        # Two of the same kind could arrive as one.
+        served.process.send_signal(signal.SIGTERM)
+        served.process.send_signal(signal.SIGINT)
+        assert served.process.wait(5) in {128 + signal.SIGTERM, 128 + signal.SIGINT}
+        wait_until(lambda: not any(map(runs, children)))
+
+
+def test_a_second_signal_while_a_query_runs_ends_it_at_once(
+    desk: Desk, folder: Path, tmp_path: Path
+) -> None:
     def ask() -> None:
         with contextlib.suppress(http.client.HTTPException, ConnectionError, urllib.error.URLError):
             Visitor(served.url).get("api/data/BTC/USDT")
