@@ -25,7 +25,7 @@ State = Literal["ok", "warning", "failed"]
 
 PACKAGE: Final = "alphapulse-nb"
 
-_NO_PUSHES: Final = "nothing to do: this release has no pushes, only ALPHAPULSE_REFRESH_INTERVAL"
+_PUSHES: Final = "`alphapulse db install-triggers` makes them; the README says what they cost"
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def inside(db: Database) -> Iterator[Check]:
     yield Check("TimescaleDB", "ok", str(found))
     yield from tables(db)
     yield own_schema(db)
-    yield Check("triggers", "warning", "not installed: the dashboard polls", _NO_PUSHES)
+    yield triggers(db)
 
 
 def tables(db: Database) -> Iterator[Check]:
@@ -151,6 +151,23 @@ def tables(db: Database) -> Iterator[Check]:
         yield Check("tables", state, str(finding), finding.next_step)
     if not findings:
         yield Check("tables", "ok", f"{len(metadata.tables)} tables, all columns as expected")
+
+
+def triggers(db: Database) -> Check:
+    """Whether new rows are told of at once, or looked for now and then."""
+    from alphapulse_nb.db import triggers as ours
+
+    found = ours.status(db)
+    without = [outcome for outcome in found if outcome.state != "installed"]
+    if not without:
+        return Check("triggers", "ok", f"on {len(found)} tables: new rows are shown at once")
+    if len(without) == len(found):
+        return Check("triggers", "warning", "not installed: new rows are looked for", _PUSHES)
+    names = ", ".join(
+        f"{outcome.table} ({outcome.detail})" if outcome.state == "refused" else outcome.table
+        for outcome in without
+    )
+    return Check("triggers", "warning", f"missing, so that rows are looked for: {names}", _PUSHES)
 
 
 def own_schema(db: Database) -> Check:

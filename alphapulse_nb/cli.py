@@ -141,6 +141,39 @@ def db_upgrade() -> None:
         print(f"{db.where}: own schema at {after}; {was}")
 
 
+@db_app.command("install-triggers")
+def db_install_triggers() -> None:
+    """Let the trading tables tell of new rows at once. Exit code 1 when one of them cannot.
+
+    Writing costs more with them: see the README. `alphapulse db remove-triggers` undoes it.
+    """
+    from alphapulse_nb.db import triggers
+
+    with _database() as db:
+        outcomes = triggers.install(db)
+        for outcome in outcomes:
+            print(outcome)
+        if note := triggers.note(db):
+            print(f"note: {note}")
+        if any(outcome.state != "installed" for outcome in outcomes):
+            raise typer.Exit(1)
+
+
+@db_app.command("remove-triggers")
+def db_remove_triggers() -> None:
+    """Take our triggers off the trading tables again. Exit code 1 when one stays."""
+    from alphapulse_nb.db import triggers
+
+    with _database() as db:
+        outcomes = triggers.remove(db)
+        for outcome in outcomes:
+            print(outcome)
+        if not outcomes:
+            print(f"{db.where}: there are no triggers of ours")
+        if any(outcome.state == "installed" for outcome in outcomes):
+            raise typer.Exit(1)
+
+
 @users_app.command("add")
 def users_add(
     name: Name,

@@ -190,6 +190,22 @@ def test_the_database_is_made_checked_and_described(alphapulse: Runner) -> None:
     assert states(alphapulse("check").stdout)["tables"] == "ok"
 
 
+def test_triggers_are_installed_described_and_removed(alphapulse: Runner) -> None:
+    refused = alphapulse("db", "install-triggers")
+    assert refused.returncode == 1
+    assert re.search(r"signals +refused +there is no such table", refused.stdout)
+    alphapulse("db", "init")
+    assert states(alphapulse("check").stdout)["triggers"] == "warning"
+    installed = alphapulse("db", "install-triggers")
+    assert installed.returncode == 0
+    assert re.search(r"signals +installed\n", installed.stdout)
+    assert states(alphapulse("check").stdout)["triggers"] == "ok"
+    assert "triggers     on 7 of 7 tables" in alphapulse("db", "status").stdout
+    assert alphapulse("db", "remove-triggers").returncode == 0
+    assert "there are no triggers of ours" in alphapulse("db", "remove-triggers").stdout
+    assert "triggers     none" in alphapulse("db", "status").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "given", "says"),
     [

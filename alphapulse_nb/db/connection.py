@@ -256,7 +256,7 @@ class Database:
         """The error of our own tree that tells what to do about a driver's error."""
         original = getattr(error, "orig", None) or error
         code = getattr(original, "pgcode", None)
-        detail = _first_line(original)
+        detail = first_line(original)
         if code in (errorcodes.UNDEFINED_TABLE, errorcodes.UNDEFINED_COLUMN):
             return SchemaError(f"{detail}. `alphapulse db check` lists what is missing.")
         if code == errorcodes.INSUFFICIENT_PRIVILEGE:
@@ -356,6 +356,7 @@ def reason(error: BaseException) -> str:
     return ""
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+def first_line(error: BaseException) -> str:
+    """What a driver's error says, without where and why."""
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__).removeprefix("ERROR:").strip().rstrip(".")

@@ -9,7 +9,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from alphapulse_nb.db import check, leases, tables, timescale
+from alphapulse_nb.db import check, leases, tables, timescale, triggers
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.errors import DatabaseError
 
@@ -42,6 +42,17 @@ def status(db: Database) -> Iterator[str]:
         yield _table_line(db, name, name in hyper)
     if not there:
         yield "tables       none; `alphapulse db check` says what is missing"
+    yield f"triggers     {_triggers(db)}"
+
+
+def _triggers(db: Database) -> str:
+    found = triggers.status(db)
+    installed = [outcome.table for outcome in found if outcome.state == "installed"]
+    if not installed:
+        return "none; `alphapulse db install-triggers` makes them"
+    missing = [outcome.table for outcome in found if outcome.state != "installed"]
+    count = f"on {len(installed)} of {len(found)} tables"
+    return f"{count}, not on {', '.join(missing)}" if missing else count
 
 
 def _table_line(db: Database, name: str, hyper: bool) -> str:

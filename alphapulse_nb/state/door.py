@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 
 from alphapulse_nb.db.connection import Database
+from alphapulse_nb.db.schema import SCHEMA
 from alphapulse_nb.errors import (
     DatabaseUnavailable,
     InputError,
@@ -24,7 +25,7 @@ from alphapulse_nb.errors import (
     QueryTimeout,
     SchemaError,
 )
-from alphapulse_nb.state.tables import SCHEMA, metadata
+from alphapulse_nb.state.tables import metadata
 
 _SEARCH_PATH: Final = f"SET LOCAL search_path = {SCHEMA}, pg_temp"
 # A snapshot from before the wait for a lock would not show what the other one did meanwhile.

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import sqlalchemy as sa
 
+from alphapulse_nb.db.schema import SCHEMA, make
 from alphapulse_nb.errors import PermissionDenied, SchemaError
 from alphapulse_nb.state.door import State
-from alphapulse_nb.state.tables import SCHEMA, VERSION_TABLE, VERSIONS, metadata
+from alphapulse_nb.state.tables import VERSION_TABLE, VERSIONS, metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -46,10 +47,6 @@ _FACTS: Final = sa.text(
     " FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = ANY (:tables)) AS t ON true"
 ).columns(taken=sa.ARRAY(sa.Text))
 _VERSION: Final = sa.text(f"SELECT version_num FROM {SCHEMA}.{VERSION_TABLE}")  # noqa: S608
-_DEFAULT_PATH: Final = '"$user", public'
-_PATH: Final = sa.text(
-    "SELECT current_user AS who, reset_val FROM pg_settings WHERE name = 'search_path'"
-)
 
 _log = logging.getLogger(__name__)
 
@@ -164,7 +161,7 @@ def _rename(taken: list[str]) -> str:
 
 def _migrate(link: sa.Connection, version: str | None) -> None:
     if version is None:
-        _make_schema(link)
+        make(link)
     # It takes 0.7 s to import.
     from alembic import command
 
@@ -180,26 +177,3 @@ def configuration(link: sa.Connection) -> Config:
     folder = str(Path(__file__).with_name("migrations"))
     config.set_main_option("script_location", folder.replace("%", "%%"))
     return config
-
-
-def _make_schema(link: sa.Connection) -> None:
-    """Make the schema where it is not; IF NOT EXISTS asks for the right to make it all the same."""
-    _keep_out_of_the_way(link)
-    there = sa.text("SELECT 1 FROM pg_namespace WHERE nspname = :name")
-    if link.execute(there, {"name": SCHEMA}).scalar() is None:
-        link.execute(sa.schema.CreateSchema(SCHEMA))
-
-
-def _keep_out_of_the_way(link: sa.Connection) -> None:
-    """See that a database user who is named like our schema goes on to work in `public`.
-
-    By default the schema named like the user comes first where tables are looked for and made, so
-    that ours, once made, would catch what the trading system creates.
-    """
-    path = link.execute(_PATH).one()
-    if path.who == SCHEMA and path.reset_val == _DEFAULT_PATH:
-        database = link.execute(sa.text("SELECT quote_ident(current_database())")).scalar_one()
-        link.exec_driver_sql(
-            f"ALTER ROLE CURRENT_USER IN DATABASE {database.replace('%', '%%')} "
-            "SET search_path = public"
-        )

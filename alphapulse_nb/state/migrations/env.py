@@ -7,7 +7,8 @@ from typing import Any
 
 from alembic import context
 
-from alphapulse_nb.state.tables import SCHEMA, VERSION_TABLE, metadata
+from alphapulse_nb.db.schema import SCHEMA
+from alphapulse_nb.state.tables import VERSION_TABLE, metadata
 
 
 def ours(name: str | None, kind: str, parents: Mapping[Any, str | None]) -> bool:
