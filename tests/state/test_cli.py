@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from alphapulse_nb.people import Person, Role
 from alphapulse_nb.state import State, Users, prepare
+from alphapulse_nb.state.schema import HEAD
 from tests.db.conftest import execute
 from tests.test_cli import Runner, alphapulse, states
 
@@ -146,9 +147,9 @@ def test_on_a_terminal_the_password_is_asked_for_twice_and_not_shown(
 def test_an_upgrade_says_what_it_did(run: Commands) -> None:
     assert "own schema   not made yet. `alphapulse db upgrade`" in run("db", "status").stdout
     first, second = run("db", "upgrade"), run("db", "upgrade")
-    assert first.stdout.endswith(": own schema at version 0001; was not made\n")
-    assert second.stdout.endswith(": own schema at version 0001; nothing was changed\n")
-    assert run("db", "status").stdout.endswith("own schema   version 0001\n")
+    assert first.stdout.endswith(f": own schema at version {HEAD}; was not made\n")
+    assert second.stdout.endswith(f": own schema at version {HEAD}; nothing was changed\n")
+    assert run("db", "status").stdout.endswith(f"own schema   version {HEAD}\n")
     assert states(run("check").stdout)["own schema"] == "ok"
 
 
@@ -158,7 +159,7 @@ def test_a_newer_schema_is_said_everywhere_and_refused(run: Commands, bare: Stat
     for words in (["db", "upgrade"], ["users", "add", "Bob"]):
         done = run(*words, given=PASSWORD.encode())
         assert done.returncode == 2
-        assert "version 9999, this release knows up to 0001" in done.stderr
+        assert f"version 9999, this release knows up to {HEAD}" in done.stderr
         assert done.stderr.count("\n") == 1
     assert "own schema   version 9999" in run("db", "status").stdout
     checked = run("check").stdout
