@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = _setting(
         "DATABASE_URL", None, f"Postgres address, {_EXAMPLE_URL}"
     )
+    database_direct_url: SecretStr | None = _setting(
+        "DATABASE_DIRECT_URL",
+        None,
+        "the same database without a pooler, for what needs a connection of its own (default: "
+        "the same address)",
+    )
     db_host: str | None = _setting("DB_HOST", None, "database host, instead of DATABASE_URL")
     db_port: int = _setting("DB_PORT", 5432, "database port", ge=1, le=65535)
     db_name: str | None = _setting("DB_NAME", None, "database name")
@@ -70,6 +76,9 @@ class Settings(BaseSettings):
     )
     refresh_interval: float = _setting(
         "ALPHAPULSE_REFRESH_INTERVAL", 10.0, "seconds between refreshes", ge=1, le=3600
+    )
+    event_days: float = _setting(
+        "ALPHAPULSE_EVENT_DAYS", 7.0, "days for which events are kept", gt=0, le=3650
     )
     host: str = _setting("DASHBOARD_HOST", "127.0.0.1", "address that the server listens on")
     port: int = _setting("DASHBOARD_PORT", 8050, "port that the server listens on", ge=0, le=65535)
@@ -128,7 +137,7 @@ class Settings(BaseSettings):
     )
     seed: int = _setting("ALPHAPULSE_SEED", 20_260_101, "seed of the demo desk's market", ge=0)
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_direct_url")
     @classmethod
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
@@ -208,6 +217,8 @@ class Settings(BaseSettings):
             raise ValueError(f"{', '.join(missing)} missing beside {', '.join(given)}")
         if self.db_password is not None and not given and self.database_url is None:
             raise ValueError("DB_PASSWORD is set, but DB_HOST, DB_NAME and DB_USER are not")
+        if self.database_direct_url is not None and not given and self.database_url is None:
+            raise ValueError("DATABASE_DIRECT_URL is set, but DATABASE_URL is not")
         return self
 
     @model_validator(mode="after")
@@ -244,6 +255,12 @@ class Settings(BaseSettings):
             port=self.db_port,
             database=self.db_name,
         )
+
+    def direct(self) -> sa.URL | None:
+        """Where the database is without a pooler; None where that is no address of its own."""
+        if self.database_direct_url is None:
+            return None
+        return sa.make_url(self.database_direct_url.get_secret_value())
 
     def clock(self) -> datetime:
         """The moment that counts as now: the fixed one, or the system's."""

@@ -45,6 +45,10 @@ def test_without_settings_the_embedded_database_is_served_to_this_machine_only()
         ({"DATABASE_URL": SECRET}, "DATABASE_URL: cannot be read"),
         ({"DATABASE_URL": f"mysql://me:{SECRET}@h/n"}, "DATABASE_URL: is not the address"),
         ({"DATABASE_URL": f"postgresql://me@h:{SECRET}/n"}, "DATABASE_URL: cannot be read"),
+        ({"DATABASE_DIRECT_URL": f"mysql://me:{SECRET}@h/n"}, "DATABASE_DIRECT_URL: is not the"),
+        ({"DATABASE_DIRECT_URL": SAFE_URL}, "DATABASE_DIRECT_URL is set, but DATABASE_URL is not"),
+        ({"ALPHAPULSE_EVENT_DAYS": "0"}, "ALPHAPULSE_EVENT_DAYS:"),
+        ({"ALPHAPULSE_EVENT_DAYS": "nan"}, "ALPHAPULSE_EVENT_DAYS:"),
         ({"DATABASE_URL": SAFE_URL} | PARTS, "DATABASE_URL and DB_HOST, DB_NAME, DB_USER are both"),
         ({"DB_HOST": "h"}, "DB_NAME, DB_USER missing beside DB_HOST"),
         ({"DB_HOST": "h", "DB_USER": "u"}, "DB_NAME missing beside DB_HOST, DB_USER"),
@@ -204,3 +208,13 @@ def test_every_setting_is_listed_with_a_default_and_a_help_text() -> None:
 def test_every_setting_is_in_the_readme() -> None:
     text = README.read_text("utf-8")
     assert [name for name, _, _ in settings.listed() if f"`{name}`" not in text] == []
+
+
+def test_the_way_past_a_pooler_is_the_same_database_unless_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert given(monkeypatch, {"DATABASE_URL": SAFE_URL}).direct() is None
+    made = given(monkeypatch, {"DATABASE_DIRECT_URL": SAFE_URL.replace("5433", "5432")}).direct()
+    assert made is not None
+    assert (made.host, made.port) == ("db.example", 5432)
+    assert SECRET not in repr(made)
