@@ -4,17 +4,30 @@
  * Jupyter's front end connects again by itself, for as long as the kernel is there. Where the kernel
  * is gone (the server was started anew, the page was away too long, the kernel died) only loading
  * the page again helps, and where the session has ended that leads to signing in.
+ *
+ * A connection may also be lost without a word: something on the way forgot it, and the browser never
+ * learns. The server does, as its pings find no answer. So a page that hears nothing for a while asks
+ * whether the server still counts it as connected.
  */
 
 (() => {
   const AGAIN = 3e3;
   const PATIENCE = 30e3;
+  const SILENCE = 20e3;
+  const ANSWER = 5e3;
+  const KEPT = 6;
   const LAST = "alphapulse.loaded";
   let asking = false;
+  /** @type {WebSocket | null} */
+  let socket = null;
+  /** When something was last heard from the kernel, or asked of the server. */
+  let heard = 0;
+  /** Questions in a row that found no answer in time. */
+  let missed = 0;
 
-  /** @param {boolean} lost */
-  const tell = (lost) =>
-    document.dispatchEvent(new CustomEvent("alphapulse:connection", { detail: { lost } }));
+  /** @param {boolean} lost @param {boolean} [anew] what was under way may not have arrived */
+  const tell = (lost, anew = false) =>
+    document.dispatchEvent(new CustomEvent("alphapulse:connection", { detail: { lost, anew } }));
 
   const kernel = () => {
     const config = document.getElementById("jupyter-config-data")?.textContent;
@@ -36,18 +49,41 @@
     const address = kernel();
     if (asking || !address || leaving) return;
     asking = true;
+    heard = Date.now();
+    const held = socket;
+    const signal = AbortSignal.timeout(ANSWER);
+    const request = () => fetch(address, { cache: "no-store", redirect: "manual", signal });
     try {
-      const answer = await fetch(address, { cache: "no-store", redirect: "manual" });
-      if (answer.ok) tell(false);
+      // The browser asks over connections that it has kept. When one turns out to be dead, so are
+      // the others, most likely: all are tried at once, and then it makes a new one.
+      const answer = await Promise.any(Array.from({ length: missed === 1 ? KEPT : 1 }, request));
+      missed = 0;
+      if (answer.ok) found(await answer.json(), held);
       else if (answer.status === 404 || answer.status === 401) reload();
       else setTimeout(ask, AGAIN);
     } catch {
+      missed = signal.aborted ? missed + 1 : 0;
       tell(true);
-      setTimeout(ask, AGAIN);
+      setTimeout(ask, missed === 1 ? 0 : AGAIN);
     } finally {
       asking = false;
     }
   };
+
+  /**
+   * The kernel is there. Where the server holds no connection to this page, but the page believes in
+   * one, Jupyter's front end is told that it has closed: it makes another.
+   * @param {{connections: number}} kernel @param {WebSocket | null} held when it was asked
+   */
+  const found = ({ connections }, held) => {
+    tell(false);
+    if (connections || held !== socket || held?.readyState !== WebSocket.OPEN) return;
+    held.dispatchEvent(new CloseEvent("close"));
+  };
+
+  setInterval(() => {
+    if (socket?.readyState === WebSocket.OPEN && Date.now() - heard > SILENCE) ask();
+  }, AGAIN);
 
   let leaving = false;
   addEventListener("pagehide", () => { leaving = true; });
@@ -64,7 +100,13 @@
     /** @param {string | URL} url @param {string | string[]} [protocols] */
     constructor(url, protocols) {
       super(url, protocols);
-      this.addEventListener("open", () => tell(false));
+      socket = this;
+      this.addEventListener("open", () => {
+        heard = Date.now();
+        // Later, when Jupyter's front end has noticed too.
+        setTimeout(() => tell(false, true));
+      });
+      this.addEventListener("message", () => { heard = Date.now(); });
       this.addEventListener("close", () => setTimeout(ask, 200));
     }
   };

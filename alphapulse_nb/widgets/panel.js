@@ -43,6 +43,10 @@ export class Source {
       if (!document.hidden) transport.send({ kind: "alive" });
     };
     document.addEventListener("visibilitychange", this.onShow);
+    // What was sent while the connection was lost is lost too.
+    this.unwatch = on(document, "alphapulse:connection", (/** @type {any} */ event) => {
+      if (event.detail.anew) transport.send({ kind: "ready" });
+    });
     transport.send({ kind: "ready" });
   }
 
@@ -101,6 +105,7 @@ export class Source {
   close() {
     clearInterval(this.timer);
     document.removeEventListener("visibilitychange", this.onShow);
+    this.unwatch();
     this.unlisten();
   }
 }
