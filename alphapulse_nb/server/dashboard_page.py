@@ -17,6 +17,7 @@ from voila.tornado.handler import TornadoVoilaHandler
 from alphapulse_nb.people import Person
 from alphapulse_nb.server import cookies, headers, log, plain
 from alphapulse_nb.server.access import Refused
+from alphapulse_nb.server.exchange import exchanged, without
 from alphapulse_nb.server.guard import Guard
 from alphapulse_nb.server.handler import access
 from alphapulse_nb.server.kernels.process import Forked
@@ -82,17 +83,9 @@ class PageHandler(Guard, TornadoVoilaHandler):  # type: ignore[misc]
     async def prepare(self, **given: Any) -> Any:
         access(self).check_source(self)
         self._check_purpose()
-        token = self.get_query_argument("token", None)
-        if token is None:
-            return await super().prepare(**given)
-        # An address is kept, logged and passed on: the token is exchanged for a session. Whoever
-        # is signed in stays who they are, and an old address of theirs is no wrong attempt.
-        known = cookies.session(self) and await access(self).person(self)
-        opened = None if known else access(self).token_session(str(self.request.remote_ip), token)
-        if opened is not None:
-            cookies.open_session(self, opened)
-        self._go(without="token")
-        return None
+        if await exchanged(self, self.base_url):
+            return None
+        return await super().prepare(**given)
 
     @tornado.web.authenticated
     async def get(self, path: str | None = None) -> None:
@@ -106,7 +99,7 @@ class PageHandler(Guard, TornadoVoilaHandler):  # type: ignore[misc]
             self._meet()
             return
         if self.get_query_argument(_MARK, None) is not None:
-            self._go(without=_MARK)
+            self.redirect(without(self.base_url, self.request.query, _MARK))
             return
         place = shared(self).visits.enter(person, visits)
         if place is None:
@@ -159,11 +152,6 @@ class PageHandler(Guard, TornadoVoilaHandler):  # type: ignore[misc]
         cookies.open_visit(self)
         query = [*parse_qsl(self.request.query, keep_blank_values=True), (_MARK, "new")]
         self.redirect(f"{self.base_url}?{urlencode(query, safe='/')}")
-
-    def _go(self, without: str) -> None:
-        query = parse_qsl(self.request.query, keep_blank_values=True)
-        kept = [(name, value) for name, value in query if name != without]
-        self.redirect(self.base_url + (f"?{urlencode(kept, safe='/')}" if kept else ""))
 
     def _busy(self, has_enough: bool) -> None:
         """All kernels are taken: say so, and try again soon, not all at the same moment."""

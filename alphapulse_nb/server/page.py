@@ -8,6 +8,7 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -16,6 +17,14 @@ from alphapulse_nb.widgets import assets
 from alphapulse_nb.widgets.live_chart import HEIGHT
 
 _SCRIPT: Final = Path(__file__).with_name("visit.js")
+_DRAWING: Final = (
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'>"
+    "<rect width='32' height='32' rx='7' fill='#0b62c4'/>"
+    "<path d='M4 18h6l3-9 5 14 3-8h7' fill='none' stroke='white' stroke-width='3' "
+    "stroke-linejoin='round' stroke-linecap='round'/></svg>"
+)
+ICON: Final = "data:image/svg+xml," + quote(_DRAWING, safe="/:='")
+"""The picture in a browser's tab."""
 
 
 def resources(plotly_url: str, widgets_url: str) -> dict[str, object]:
@@ -27,12 +36,18 @@ def resources(plotly_url: str, widgets_url: str) -> dict[str, object]:
             "style": Markup(assets.style()),  # noqa: S704 - our own files
             "script": Markup(_SCRIPT.read_text("utf-8")),  # noqa: S704 - our own file
             "skeleton": Markup(skeleton()),  # noqa: S704 - escaped below
+            "icon": Markup(ICON),  # noqa: S704 - our own drawing
         }
     }
 
 
 def skeleton() -> str:
     """The dashboard's outline as HTML, shown until the widgets have mounted."""
+    return f'<div id="ap-skeleton" class="ap-page" aria-busy="true">{outline()}</div>'
+
+
+def outline() -> str:
+    """Head, cards and panels, each in its place and empty."""
     panels = "".join(
         '<section class="ap ap-panel ap-busy"><header class="ap-panel-head">'
         f'<h2>{escape(spec.title)}</h2></header><div class="ap-stage" style="height:{HEIGHT}px">'
@@ -41,9 +56,8 @@ def skeleton() -> str:
     )
     cards = '<div class="ap-card ap-busy"></div>' * 7
     return (
-        '<div id="ap-skeleton" class="ap-page" aria-busy="true">'
         '<header class="ap ap-head"><div class="ap-brand">AlphaPulse</div>'
         '<p class="ap-slow" hidden>Still starting. The page goes on by itself.</p></header>'
         f'<div class="ap ap-cards">{cards}</div>'
-        f'<div class="ap-grid">{panels}</div></div>'
+        f'<div class="ap-grid">{panels}</div>'
     )

@@ -1,5 +1,6 @@
 /** The alerts area: what needs attention now, newest first. */
 
+import { deskOf } from "./desk.js";
 import { duration, make, on, pageZone, setText } from "./dom.js";
 import { clock, stamp } from "./zone.js";
 
@@ -8,6 +9,8 @@ import { clock, stamp } from "./zone.js";
  *   title: string, message: string, at: number}} Alert `at` in epoch milliseconds
  */
 
+/** Alerts on screen; the oldest beyond that are left out. */
+const MOST_ALERTS = 50;
 const ALERT_SIGNS = { urgent: "‼", high: "▲", medium: "●", low: "○" };
 
 export class Alerts {
@@ -87,14 +90,57 @@ function fillAlert(row, alert) {
   setText(message, alert.message);
 }
 
+/** Show what breaks a threshold and which panels fail. @param {import("./desk.js").Desk} desk @param {Alerts} area */
+export function followAlerts(desk, area) {
+  /** @type {Alert[]} */
+  let breaches = [];
+  /** @type {Map<string, number>} when each fault began */
+  const since = new Map();
+  const show = () => {
+    if (desk.carrier === "stream") area.show([...faultAlerts(desk, since), ...breaches].slice(0, MOST_ALERTS));
+  };
+  const following = desk.follow("alerts", (message) => {
+    if (message.kind === "value") breaches = message.value;
+    show();
+  });
+  const timer = setInterval(show, 1000);
+  return {
+    close: () => {
+      clearInterval(timer);
+      following.close();
+    },
+  };
+}
+
+/** One alert for panels that fail for the same reason. @param {import("./desk.js").Desk} desk @param {Map<string, number>} since */
+function faultAlerts(desk, since) {
+  /** @type {Map<string, string[]>} */
+  const byMessage = new Map();
+  for (const { fault } of desk.sources) {
+    if (fault) byMessage.set(fault.message, [...(byMessage.get(fault.message) ?? []), fault.component]);
+  }
+  for (const message of [...since.keys()]) if (!byMessage.has(message)) since.delete(message);
+  return [...byMessage].map(([message, names]) => {
+    if (!since.has(message)) since.set(message, Date.now());
+    const title = names.length === 1 ? names[0] : `${names.length} panels have no new data`;
+    const at = /** @type {number} */ (since.get(message));
+    return { key: `fault-${message}`, type: "error", priority: /** @type {const} */ ("high"), title, message, at };
+  });
+}
+
 export const alerts = {
   /** @param {{model: any, el: HTMLElement}} context */
   render({ model, el }) {
     const area = new Alerts(el);
-    const show = () => area.show(model.get("_alerts"));
+    const desk = deskOf();
+    const show = () => {
+      if (desk?.carrier !== "stream") area.show(model.get("_alerts"));
+    };
     model.on("change:_alerts", show);
     show();
+    const following = desk && followAlerts(desk, area);
     return () => {
+      following?.close();
       model.off("change:_alerts", show);
       area.destroy();
     };

@@ -1,13 +1,15 @@
 /** The head of the dashboard: symbol, range, refresh, pause, time zone, theme, badge. */
 
 import { Badge } from "./badge.js";
+import { deskOf } from "./desk.js";
 import { isDark, make, on, ownPage, page, setText } from "./dom.js";
 import { localZone, zoneOf } from "./zone.js";
 
 /**
  * Where the choices live: a kernel's model, or the page itself.
  * @typedef {{get: (name: string) => any, set: (name: string, value: any) => void,
- *   watch: (names: string[], call: () => void) => () => void}} Choices
+ *   watch: (names: string[], call: () => void) => () => void,
+ *   carry?: (carrier: "stream" | "kernel") => void}} Choices `carry` tells a kernel who brings the data
  */
 
 const INTERVALS = [[5, "5 s"], [10, "10 s"], [30, "30 s"], [60, "1 min"], [300, "5 min"]];
@@ -33,17 +35,40 @@ export class Controls {
     this.theme = this.button("", () => this.switchTheme());
     this.theme.hidden = !ownPage();
     this.showPerson();
+    this.now = this.root.appendChild(make("span", "ap-now"));
     this.root.append(this.badge.root);
     el.replaceChildren(this.root);
     this.startZone();
     this.stops = [
       choices.watch(["symbol", "span", "symbols", "spans", "every", "paused"], () => this.show()),
-      choices.watch(["status"], () => this.badge.take(choices.get("status"))),
+      choices.watch(["status"], () => this.heed(choices.get("status"))),
       on(matchMedia("(prefers-color-scheme: dark)"), "change", () => this.showTheme()),
     ];
     this.show();
     this.showTheme();
-    if (choices.get("status")?.at) this.badge.take(choices.get("status"), true);
+    if (choices.get("status")?.at) this.heed(choices.get("status"), true);
+    const desk = deskOf();
+    if (desk) this.follow(desk);
+  }
+
+  /** What a kernel says of itself, while it brings the data. @param {any} status @param {boolean} [kept] */
+  heed(status, kept = false) {
+    if (deskOf()?.carrier !== "stream") this.badge.take(status, kept);
+  }
+
+  /** Let the page's stream bring the data and the list of symbols. @param {import("./desk.js").Desk} desk */
+  follow(desk) {
+    desk.use(this.choices, this.choices.carry !== undefined);
+    let carrier = "";
+    const look = () => {
+      if (carrier !== desk.carrier) this.choices.carry?.(desk.carrier);
+      carrier = desk.carrier;
+      this.show();
+    };
+    desk.watchers.add(look);
+    look();
+    const timer = setInterval(() => this.badge.follow(desk.status), 500);
+    this.stops.push(() => desk.watchers.delete(look), () => clearInterval(timer));
   }
 
   /** @param {string} label @param {(value: string) => void} choose @param {string} [caption] */
@@ -73,6 +98,13 @@ export class Controls {
     this.writeAddress();
   }
 
+  /** The symbol so many places further in the list, around its ends. @param {number} places */
+  step(places) {
+    const names = [...this.symbol.options].map((option) => option.value);
+    const at = names.indexOf(this.symbol.value);
+    if (at >= 0) this.choose("symbol", names[(at + places + names.length) % names.length]);
+  }
+
   /** Who is signed in, as the way to sign out. */
   showPerson() {
     const name = this.choices.get("person");
@@ -86,7 +118,7 @@ export class Controls {
   show() {
     const { choices } = this;
     const symbol = choices.get("symbol");
-    const symbols = choices.get("symbols");
+    const symbols = deskOf()?.symbols.length ? deskOf()?.symbols : choices.get("symbols");
     const known = symbols.includes(symbol);
     const list = known ? symbols : [symbol, ...symbols];
     fillSelect(this.symbol, list.map((/** @type {string} */ name) => [
@@ -96,9 +128,10 @@ export class Controls {
     fillSelect(this.every, listed ? INTERVALS : [[every, `${every} s`], ...INTERVALS], every);
     this.showRanges();
     const paused = choices.get("paused");
+    setText(this.now, [symbol, choices.get("span")].filter((word) => word !== "–").join(" · "));
     setText(this.pause, paused ? "Resume" : "Pause");
     this.pause.setAttribute("aria-pressed", String(paused));
-    if (ownPage()) document.title = `${symbol} · AlphaPulse`;
+    if (ownPage() && symbol !== "–") document.title = `${symbol} · AlphaPulse`;
   }
 
   showRanges() {
@@ -220,6 +253,7 @@ export const controls = {
         for (const event of events) model.on(event, call);
         return () => events.forEach((event) => model.off(event, call));
       },
+      carry: (carrier) => model.send({ kind: "carrier", carrier }),
     });
     return () => head.destroy();
   },

@@ -18,15 +18,20 @@ const ALIVE_EVERY = 50e3;
 const TABLE_ROWS = 200;
 /** One feed on this page: its state, and those who look at it. */
 export class Source {
-  /** @param {Transport} transport */
-  constructor(transport) {
+  /**
+   * @param {Transport} transport
+   * @param {() => number} [drawEvery] seconds between two drawings of one view at least
+   */
+  constructor(transport, drawEvery = () => 0) {
     this.transport = transport;
+    this.drawEvery = drawEvery;
+    this.drawnAt = 0;
     this.state = new FeedState();
     /** @type {View} the view that the data belongs to */
     this.view = { symbol: "", span: "", turn: -1 };
     /** @type {View | null} the view that was asked for and has not come yet */
     this.awaited = null;
-    /** @type {{component: string, message: string} | null} */
+    /** @type {{component: string, message: string, error?: string} | null} */
     this.fault = null;
     this.freshFor = 0;
     /** When the sender last looked at the data: by the data's clock, and by this page's. */
@@ -67,7 +72,7 @@ export class Source {
     if (message.kind === "busy") {
       this.awaited = message.view;
     } else if (message.kind === "fault") {
-      this.fault = { component: message.component, message: message.message };
+      this.fault = { component: message.component, message: message.message, error: message.error };
       this.awaited = null;
       if (message.view.turn > this.view.turn) {
         this.view = message.view;
@@ -87,6 +92,18 @@ export class Source {
       this.view = message.view;
       this.freshFor = message.fresh_for ?? 0;
     }
+    this.tell(message.kind === "patch" ? this.drawEvery() * 1e3 : 0);
+  }
+
+  /** Have it drawn: at once, or when so much time has passed since the last. @param {number} rest */
+  tell(rest) {
+    clearTimeout(this.telling);
+    const left = this.drawnAt + rest - Date.now();
+    if (left > 0) {
+      this.telling = setTimeout(() => this.tell(0), left);
+      return;
+    }
+    this.drawnAt = Date.now();
     for (const watcher of this.watchers) watcher();
   }
 
@@ -104,6 +121,7 @@ export class Source {
 
   close() {
     clearInterval(this.timer);
+    clearTimeout(this.telling);
     document.removeEventListener("visibilitychange", this.onShow);
     this.unwatch();
     this.unlisten();

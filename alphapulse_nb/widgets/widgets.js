@@ -3,4 +3,5 @@
 export { alerts } from "./alerts.js";
 export { cards } from "./cards.js";
 export { controls } from "./controls.js";
+export { live } from "./live.js";
 export { liveChart } from "./live_chart.js";

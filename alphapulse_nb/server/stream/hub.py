@@ -128,6 +128,8 @@ class Hub:
                 self._open.enter_context(self._db.session())
             watched = self._feeds[key] = Watched(key, source, self)
             watched.start()
+        elif watched.failed:
+            watched.poke()
         return Place(watched, wake, asked.every or source.every or self._usual)
 
     def heard(self, events: Sequence[Event]) -> None:
@@ -225,6 +227,11 @@ class Watched:
         """End it."""
         if self._task is not None:
             self._task.cancel()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last refresh brought nothing."""
+        return bool(self._fault)
 
     def poke(self) -> None:
         """Refresh soon."""

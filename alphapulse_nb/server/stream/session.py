@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, Protocol
@@ -38,6 +39,8 @@ _READ: Final = 1_000
 """Events that are looked through at a time."""
 _MOST_ANSWERS: Final = 100
 _MOST_BAD: Final = 20
+_BAD_SECONDS: Final = 60.0
+"""So many messages that cannot be taken, within so long, end a connection."""
 _MOST_FEEDS: Final = 30
 
 Why = Literal["left", "slow", "refused", "stopped"]
@@ -111,8 +114,10 @@ class Session:
         self._answers: deque[str] = deque()
         self._readers: dict[tuple[str, str, str], Reader] = {}
         self._closed = False
+        self._ended = False
         self._wake = asyncio.Event()
         self._bad = 0
+        self._bad_since = 0.0
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -124,6 +129,8 @@ class Session:
 
     async def take(self, message: str | bytes) -> None:
         """Do what the client says, or tell it what is wrong."""
+        if self._ended:  # it had sent more before it could know
+            return
         ref: protocol.Ref = None
         try:
             said = protocol.read(message, self._kinds)
@@ -137,21 +144,23 @@ class Session:
     async def run(self) -> None:
         """Write until the connection ends. Cancel it then."""
         try:
-            while True:
+            while not self._ended:
                 data = self._gather() or await self._caught_up()
-                if data:
+                if data and not self._ended:
                     async with asyncio.timeout(STALL_SECONDS):
                         await self._sink.send(data)
                 else:
                     await self._rest()
         except TimeoutError:
-            self._sink.drop("slow", 1008, "nothing was read for too long")
+            self.end("slow", 1008, "nothing was read for too long")
         except OSError:
-            self._sink.drop("left", 1001, "gone")
+            self.end("left", 1001, "gone")
 
-    def end(self, reason: str) -> None:
-        """End the connection because the server does."""
-        self._sink.drop("stopped", 1001, reason)
+    def end(self, why: Why, code: int, reason: str) -> None:
+        """End the connection. Nothing more is taken from the client, nor sent to it."""
+        self._ended = True
+        self._wake.set()
+        self._sink.drop(why, code, reason)
 
     def close(self) -> None:
         """Watch nothing more."""
@@ -184,13 +193,11 @@ class Session:
                 self._answer("pong", dict(command.data), ref)
 
     def _subscribe(self, asked: Subscribe, ref: protocol.Ref) -> None:
-        newest = self._tail.newest
-        if not self._interest:
-            self._at = newest
-        self._interest.add(asked)
         if asked.after is not None:
             self._check_place(asked.after, asked.log)
-            self._at = min(self._at, asked.after)
+        at = self._at if self._interest else self._tail.newest
+        self._interest.add(asked)
+        self._at = at if asked.after is None else min(at, asked.after)
         self._answer("subscribed", {**self._interest.data, "seq": self._at}, ref)
 
     def _check_place(self, after: int, log: str | None) -> None:
@@ -227,11 +234,10 @@ class Session:
         self._answer("watching", _named(reader.key), ref)
 
     def _unwatch(self, asked: Unwatch, ref: protocol.Ref) -> None:
-        key = (asked.feed, asked.symbol, asked.span)
-        reader = self._readers.pop(key, None)
-        if reader is not None:
-            reader.close()
-        self._answer("unwatched", _named(key), ref)
+        # A feed of the whole desk has neither symbol nor range, whatever it was asked for with.
+        for key in [key for key in self._readers if _is_of(key, asked)]:
+            self._readers.pop(key).close()
+        self._answer("unwatched", _named((asked.feed, asked.symbol, asked.span)), ref)
 
     def _gather(self) -> bytes:
         """Frames for what is there and has not been sent, up to a portion."""
@@ -298,19 +304,29 @@ class Session:
         return parts
 
     def _answer(self, kind: str, data: dict[str, Any], ref: protocol.Ref = None) -> None:
-        seq = self._tail.newest if kind in {"welcome", "heartbeat", "pong"} else None
+        seq = self._tail.newest if kind in {"welcome", "pong"} else None
+        if kind == "heartbeat":
+            seq = self._at  # what lies before it has been sent, so a client may go on from there
         self._answers.append(protocol.told(kind, data, ref, seq))
         self._wake.set()
         if len(self._answers) > _MOST_ANSWERS:
-            self._sink.drop("slow", 1008, "answers are not read")
+            self.end("slow", 1008, "answers are not read")
 
     def _refuse(self, fault: Fault, ref: protocol.Ref) -> None:
+        now = time.monotonic()
+        if now - self._bad_since > _BAD_SECONDS:
+            self._bad, self._bad_since = 0, now
         self._bad += 1
         with contextlib.suppress(ValueError):
             self._answers.append(protocol.error(fault, ref))
         self._wake.set()
         if self._bad > _MOST_BAD:
-            self._sink.drop("refused", 1008, "too many messages that cannot be taken")
+            self.end("refused", 1008, "too many messages that cannot be taken")
+
+
+def _is_of(key: tuple[str, str, str], asked: Unwatch) -> bool:
+    feed, symbol, span = key
+    return feed == asked.feed and symbol in ("", asked.symbol) and span in ("", asked.span)
 
 
 def _named(key: tuple[str, str, str]) -> dict[str, str]:

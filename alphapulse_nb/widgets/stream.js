@@ -1,0 +1,181 @@
+/**
+ * The page's one socket to our server: feeds that are watched, and the events of the desk. It connects
+ * again by itself and then asks for everything anew. See docs/stream.md for what is said on it.
+ */
+
+/**
+ * @typedef {{feed: string, symbol: string, span: string, every: number}} Asked `every` in seconds, 0
+ *   for the usual
+ * @typedef {(message: any, buffer?: DataView) => void} Take
+ */
+
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 10e3;
+const SILENCE = 2.5;
+
+export class Stream {
+  /** @param {string} address @param {() => void} [refused] called when connecting fails again and again */
+  constructor(address, refused = () => {}) {
+    this.address = new URL(address, location.href);
+    this.address.protocol = this.address.protocol === "https:" ? "wss:" : "ws:";
+    this.refused = refused;
+    /** @type {"connecting" | "open" | "lost"} */
+    this.state = "connecting";
+    /** When it was last open, or the page began to try; epoch milliseconds. */
+    this.since = Date.now();
+    this.wait = FIRST_WAIT;
+    this.failures = 0;
+    this.heartbeat = 15;
+    this.heardAt = 0;
+    /** @type {Map<object, {asked: Asked, take: Take}>} */
+    this.watches = new Map();
+    /** @type {Set<() => void>} */
+    this.onState = new Set();
+    /** @type {Set<(event: any) => void>} */
+    this.onEvent = new Set();
+    this.timer = setInterval(() => this.listenForSilence(), 2000);
+    this.wake = () => {
+      if (this.state !== "open") this.connect();
+    };
+    addEventListener("online", this.wake);
+    addEventListener("pageshow", this.wake);
+    this.connect();
+  }
+
+  /**
+   * Have a feed; `take` gets its messages. What is returned ends that.
+   * @param {Asked} asked @param {Take} take
+   */
+  watch(asked, take) {
+    const key = {};
+    this.watches.set(key, { asked, take });
+    this.ask(asked);
+    return () => {
+      this.watches.delete(key);
+      const same = [...this.watches.values()].some((other) => sameFeed(other.asked, asked));
+      if (!same) this.say("unwatch", { feed: asked.feed, symbol: asked.symbol, range: asked.span });
+    };
+  }
+
+  /** Ask for a feed from its beginning. @param {Asked} asked */
+  ask(asked) {
+    const { feed, symbol, span, every } = asked;
+    this.say("watch", { feed, symbol, range: span, every }, `${feed} ${symbol} ${span}`.slice(0, 64));
+  }
+
+  /** @param {string} type @param {any} data @param {string} [id] */
+  say(type, data, id) {
+    if (this.state === "open") this.socket?.send(JSON.stringify({ type, data, id }));
+  }
+
+  connect() {
+    clearTimeout(this.again);
+    this.drop();
+    const socket = new WebSocket(this.address);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    socket.onopen = () => this.opened();
+    socket.onmessage = (event) => this.heard(event.data);
+    socket.onclose = () => this.closed(socket);
+    this.heardAt = Date.now();
+  }
+
+  opened() {
+    this.wait = FIRST_WAIT;
+    this.failures = 0;
+    this.become("open");
+    this.say("subscribe", { types: ["notification", "system_status"] });
+    const asked = new Set();
+    for (const watch of this.watches.values()) {
+      const name = JSON.stringify([watch.asked.feed, watch.asked.symbol, watch.asked.span]);
+      if (!asked.has(name)) this.ask(watch.asked);
+      asked.add(name);
+    }
+  }
+
+  /** @param {WebSocket} socket */
+  closed(socket) {
+    if (socket !== this.socket) return;
+    this.socket = undefined;
+    this.failures += 1;
+    if (this.failures % 3 === 0) this.refused();
+    this.become("lost");
+    // Half of it by chance, so that pages do not come back all at once.
+    this.again = setTimeout(() => this.connect(), this.wait * (0.5 + Math.random() / 2));
+    this.wait = Math.min(2 * this.wait, LONGEST_WAIT);
+  }
+
+  /** A connection that says nothing for too long is dead, whatever it pretends. */
+  listenForSilence() {
+    if (Date.now() - this.heardAt > SILENCE * this.heartbeat * 1e3 && this.socket) {
+      const socket = this.socket;
+      this.drop();
+      this.socket = socket;
+      this.closed(socket);
+    }
+  }
+
+  drop() {
+    const { socket } = this;
+    this.socket = undefined;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  /** @param {"open" | "lost"} state */
+  become(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.since = Date.now();
+    for (const call of this.onState) call();
+  }
+
+  /** @param {string | ArrayBuffer} data */
+  heard(data) {
+    this.heardAt = Date.now();
+    if (typeof data !== "string") {
+      const length = new DataView(data).getUint32(0, true);
+      const head = new TextDecoder().decode(new Uint8Array(data, 4, length));
+      this.deliver(JSON.parse(head), new DataView(data, 4 + length));
+      return;
+    }
+    const said = JSON.parse(data);
+    if (said.type === "feed") this.deliver(said.data);
+    else if (said.type === "welcome") this.heartbeat = said.data.heartbeat;
+    else if (said.type === "error") this.fail(said);
+    else for (const call of this.onEvent) call(said);
+  }
+
+  /** @param {any} message @param {DataView} [buffer] */
+  deliver(message, buffer) {
+    const [feed, symbol, span] = message.feed;
+    for (const { asked, take } of [...this.watches.values()]) {
+      if (sameFeed(asked, { feed, symbol: symbol || asked.symbol, span: span || asked.span })) {
+        take(message, buffer);
+      }
+    }
+  }
+
+  /** What cannot be watched is the fault of the panel that asked. @param {any} said */
+  fail(said) {
+    for (const { asked, take } of [...this.watches.values()]) {
+      if (said.id !== `${asked.feed} ${asked.symbol} ${asked.span}`.slice(0, 64)) continue;
+      const view = { symbol: asked.symbol, span: asked.span };
+      const about = { view, at: Date.now(), every: asked.every || 10 };
+      take({ kind: "fault", component: "Stream", message: said.data.message, ...about });
+    }
+  }
+
+  close() {
+    clearInterval(this.timer);
+    clearTimeout(this.again);
+    removeEventListener("online", this.wake);
+    removeEventListener("pageshow", this.wake);
+    this.drop();
+  }
+}
+
+/** @param {{feed: string, symbol: string, span: string}} one @param {{feed: string, symbol: string, span: string}} other */
+const sameFeed = (one, other) =>
+  one.feed === other.feed && one.symbol === other.symbol && one.span === other.span;
