@@ -32,6 +32,7 @@ def test_the_bundle_exports_what_the_widgets_name() -> None:
         "alerts",
         "cards",
         "controls",
+        "live",
         "liveChart",
     ]
     assert "import " not in re.sub(r"\bimport\(", "", assets.bundle())
