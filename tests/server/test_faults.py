@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from jupyter_core.utils import ensure_event_loop
 
 from alphapulse_nb.server.messages import PROTOCOL
 from benchmarks.viewer import Viewer, client
@@ -117,7 +118,7 @@ def test_pages_do_not_notice_the_end_of_the_zygote_and_the_next_one_comes(
 ) -> None:
     async def test() -> None:
         async with viewers(hardened, 2) as pages:
-            kernels = {ask_pid(page.kernel_id) for page in pages}
+            kernels = {await pid_of(page.kernel_id) for page in pages}
             children = psutil.Process(hardened.process.pid).children()
             others = [child for child in children if child.pid not in kernels]
             assert len(others) == 1, others
@@ -131,8 +132,19 @@ def test_pages_do_not_notice_the_end_of_the_zygote_and_the_next_one_comes(
     asyncio.run(test())
 
 
-def ask_pid(kernel_id: str) -> int:
-    return int(ask(kernel_id, "__import__('os').getpid()"))
+async def pid_of(kernel_id: str) -> int:
+    """The process of a kernel."""
+    found = await asyncio.to_thread(asked, kernel_id, "__import__('os').getpid()")
+    assert isinstance(found, int)
+    return found
+
+
+def asked(kernel_id: str, expression: str) -> object:
+    """As `ask`, in a thread: closes the loop that Jupyter's client leaves there."""
+    try:
+        return ask(kernel_id, expression)
+    finally:
+        ensure_event_loop().close()
 
 
 FLOOD = (
@@ -148,7 +160,7 @@ def test_a_client_that_stops_reading_is_cut_off_and_nobody_else_waits(hardened: 
             kernel_id = (await asyncio.to_thread(visitor.get)).kernel_id
             deaf = await asyncio.to_thread(deaf_socket, visitor, kernel_id)
             before, began = state(hardened)[0], time.time()
-            flood = asyncio.create_task(asyncio.to_thread(ask, kernel_id, FLOOD))
+            flood = asyncio.create_task(asyncio.to_thread(asked, kernel_id, FLOOD))
             most = before
             cut = False
             while not (cut and flood.done()):
@@ -194,12 +206,13 @@ def test_a_client_that_vanishes_without_a_word_loses_its_kernel(hardened: Served
             way = urlsplit(cable.url)
             viewer = Viewer(http, hardened.url, through=(str(way.hostname), int(way.port or 0)))
             await viewer.arrive()
-            kernel = psutil.Process(await asyncio.to_thread(ask_pid, viewer.kernel_id))
+            kernel = psutil.Process(await pid_of(viewer.kernel_id))
             viewer.vanish()
             before = hardened.output().count("ping timeout")
             cable.cut()
             await until(lambda: not kernel.is_running(), 30)
             assert hardened.output().count("ping timeout") == before + 1
+            await viewer.leave("close")
             http.close()
 
     asyncio.run(test())
