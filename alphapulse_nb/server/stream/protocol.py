@@ -16,6 +16,7 @@ are for the feeds of charts; `ping` is answered with `pong`. What cannot be take
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -244,8 +245,11 @@ def _feed(data: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _ping(data: Mapping[str, Any], _kinds: Kinds) -> Ping:
-    if any(isinstance(value, dict | list) for value in data.values()):
-        raise Fault("bad_parameter", "A ping holds plain values only.", field="data")
+    for value in data.values():
+        if isinstance(value, dict | list) or (
+            isinstance(value, float) and not math.isfinite(value)
+        ):
+            raise Fault("bad_parameter", "A ping holds plain values only.", field="data")
     return Ping(data)
 
 

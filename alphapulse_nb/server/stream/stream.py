@@ -7,6 +7,7 @@ from typing import Protocol
 
 from alphapulse_nb.events import Event, Kinds
 from alphapulse_nb.server.stream.hub import Hub
+from alphapulse_nb.server.stream.places import Places
 from alphapulse_nb.server.stream.session import Session
 from alphapulse_nb.server.stream.session import Tail as Followed
 
@@ -25,6 +26,7 @@ class Stream:
         self.tail = tail
         self.kinds = kinds
         self.hub = hub
+        self.places = Places()
         self._sessions: set[Session] = set()
         self._unsubscribe: Callable[[], None] | None = None
 
@@ -48,7 +50,7 @@ class Stream:
         if self._unsubscribe is not None:
             self._unsubscribe()
         for session in list(self._sessions):
-            session.end(reason)
+            session.end("stopped", 1001, reason)
         if self.hub is not None:
             self.hub.close()
 
