@@ -20,6 +20,7 @@ MAY_KNOW = {
     "people": set[str](),
     "db": {"errors"},
     "state": {"db", "errors", "people"},
+    "relay": {"db", "errors", "events", "state"},
     "queries": {"db", "errors"},
     "metrics": set[str](),
     "charts": {"metrics", "errors"},
@@ -55,6 +56,7 @@ MUST_NOT_IMPORT = {
     "widgets": {"sqlalchemy", "psycopg2", "tornado", "voila"},
     "db": {"plotly", "ipywidgets", "anywidget", "tornado", "voila"},
     "state": {"plotly", "ipywidgets", "anywidget", "tornado", "voila"},
+    "relay": {"plotly", "ipywidgets", "anywidget", "tornado", "voila"},
 }
 
 

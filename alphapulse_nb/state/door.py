@@ -71,6 +71,12 @@ class State:
         self._database.engine.dispose()
 
     @contextmanager
+    def session(self) -> Iterator[Self]:
+        """Keep connections open between the transactions inside, in this and other threads."""
+        with self._database.session():
+            yield self
+
+    @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """One read-only transaction over our tables.
 
