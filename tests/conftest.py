@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 SHOTS = ROOT / "test-results"
 SEED = 11
+_LARGEST = 4 << 30
+"""Bytes of address space that a server, and each of its kernels, may have."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ def serve(
             text=True,
             cwd=folder,
         )
+        if sys.platform == "linux":
+            import resource
+
+            # What a stranger sends must not take the machine's memory, whatever goes wrong.
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (_LARGEST, _LARGEST))
         served = Served(f"http://127.0.0.1:{port}/", process, log)
         try:
             wait_until(lambda: _answers(served), 60, served.output)

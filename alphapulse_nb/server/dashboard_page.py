@@ -147,7 +147,8 @@ class PageHandler(Guard, TornadoVoilaHandler):  # type: ignore[misc]
     def _meet(self) -> None:
         """A first visit: give the browser a cookie, and see whether it comes back with it."""
         if self.get_query_argument(_MARK, None) is not None:
-            self.refuse(403, "The dashboard needs cookies. Allow them for this site.")
+            words = "The dashboard needs cookies. Allow them for this site, then try again."
+            self.refuse(403, words, title="Cookies are needed")
             return
         cookies.open_visit(self)
         query = [*parse_qsl(self.request.query, keep_blank_values=True), (_MARK, "new")]
@@ -162,7 +163,7 @@ class PageHandler(Guard, TornadoVoilaHandler):  # type: ignore[misc]
             f"You have {MOST_EACH} pages open, as many as one person may. This page tries again "
             "by itself every few seconds and opens the dashboard as soon as you close another."
             if has_enough
-            else f"All {shared(self).visits.most} places are taken. This page tries again by "
+            else f"All places are taken ({shared(self).visits.most}). This page tries again by "
             "itself every few seconds and opens the dashboard as soon as somebody leaves."
         )
         self.show("One moment, please", plain.paragraphs(taken), again=again)

@@ -39,13 +39,17 @@ class Handler(tornado.web.RequestHandler):
             words = "This form is out of date. Go back, load the page again, and try once more."
             raise Refused(403, words, why="xsrf") from None
 
-    def refuse(self, status: int, words: str, *, after: float | None = None) -> None:
-        """Answer with a page that says why there is nothing else."""
+    def refuse(
+        self, status: int, words: str, *, title: str = "", after: float | None = None
+    ) -> None:
+        """Answer with a page that says why there is nothing else, and leads to the dashboard."""
         self.set_status(status)
         if after is not None:
             self.set_header("Retry-After", str(max(1, round(after))))
-        title = http.HTTPStatus(status).phrase
-        self.show(title, plain.paragraphs(words), again=after)
+        body = plain.paragraphs(words)
+        if status in {403, 404, 405}:
+            body += plain.link("To the dashboard", self.settings["base_url"])
+        self.show(title or http.HTTPStatus(status).phrase, body, again=after)
 
     def show(self, title: str, body: str, *, again: float | None = None) -> None:
         """Answer with a plain page; `body` is HTML. It loads again by itself after `again` s."""

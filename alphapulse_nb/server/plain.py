@@ -24,6 +24,11 @@ def paragraphs(words: str) -> str:
     return f"<p>{escape(words)}</p>"
 
 
+def link(words: str, address: str) -> str:
+    """A way on, as HTML."""
+    return f'<p><a href="{escape(address)}">{escape(words)}</a></p>'
+
+
 def document(title: str, body: str, nonce: str, *, again: float | None = None) -> str:
     """A whole page. `body` is HTML; the page loads again after `again` seconds."""
     repeat = f'<meta http-equiv="refresh" content="{max(1, round(again))}">' if again else ""
@@ -58,6 +63,7 @@ _STYLE: Final = (
     _colours()
     + f"""
 *{{box-sizing:border-box}}
+a{{color:var(--accent)}}
 body{{margin:0;min-height:100vh;display:grid;place-items:center;padding:16px;background:var(--ground);
 color:var(--text);font:15px/1.5 {theme.FONT}}}
 main{{width:100%;max-width:400px;background:var(--panel);border:1px solid var(--line);

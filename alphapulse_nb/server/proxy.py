@@ -52,12 +52,19 @@ class Proxies:
         nearest = peer
         for hop in reversed(forwarded.split(",")[-_MOST_HOPS:]):
             try:
-                nearest = str(ipaddress.ip_address(hop.strip()))
+                nearest = str(ipaddress.ip_address(_without_port(hop.strip())))
             except ValueError:
                 break
             if not self.trusts(nearest):
                 break
         return nearest
+
+
+def _without_port(hop: str) -> str:
+    """The address in `1.2.3.4:5`, `[2001:db8::1]:5` or `[2001:db8::1]`: some proxies write so."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 class Server(HTTPServer):

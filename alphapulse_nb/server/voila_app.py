@@ -27,7 +27,7 @@ from alphapulse_nb.server import descriptors, log, messages, static, temporary
 from alphapulse_nb.server.connections import Connections
 from alphapulse_nb.server.dashboard_page import PageHandler
 from alphapulse_nb.server.guard import Guard, Provider
-from alphapulse_nb.server.handler import NotFound
+from alphapulse_nb.server.handler import Handler, NotFound
 from alphapulse_nb.server.kernel import FarewellHandler, KernelHandler
 from alphapulse_nb.server.login import LoginHandler, LogoutHandler
 from alphapulse_nb.server.proxy import Server
@@ -224,7 +224,7 @@ class _Themes(Guard, ThemesHandler):
     """JupyterLab's themes."""
 
 
-class _ToBase(tornado.web.RequestHandler):
+class _ToBase(Handler):
     """The base address without its last slash."""
 
     def get(self) -> None:

@@ -269,7 +269,7 @@ def test_when_all_places_are_taken_a_page_says_so_and_tries_again(small: Served)
     opened(small)
     _, busy = opened(small)
     assert busy.status == 503
-    assert "All 2 places are taken" in busy.text
+    assert "All places are taken (2)" in busy.text
     assert 'http-equiv="refresh"' in busy.text
     assert 8 <= int(busy.headers["Retry-After"]) <= 15
     assert first.post(f"voila/api/shutdown/{page.kernel_id}", {}).status == 204
