@@ -244,13 +244,13 @@ class MemoryLog:
                 if cursor.version != (before.version if before else 0):
                     raise Overtaken("another relay has gone on from here")
                 cursor = self._cursors[cursor.name] = replace(cursor, version=cursor.version + 1)
-            new = [
-                entry for entry in entries if entry.id is None or entry.source not in self._known
-            ]
-            for entry in new:
-                self._newest += 1
-                self._events.append(Event(self._newest, entry.type, entry.data, entry.at))
-                self._known[entry.source] = None
+            new = []
+            for entry in entries:
+                if entry.id is None or entry.source not in self._known:
+                    self._newest += 1
+                    self._events.append(Event(self._newest, entry.type, entry.data, entry.at))
+                    self._known[entry.source] = None
+                    new.append(entry)
             while len(self._known) > 10 * self._most:
                 del self._known[next(iter(self._known))]
             return Appended(new, self._newest if new else 0, cursor)

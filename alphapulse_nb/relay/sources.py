@@ -109,10 +109,14 @@ class Source:
         """Rows in these ranges, by id."""
         if not gaps:
             return Portion()
-        ranges = sa.func.unnest(
-            sa.cast([gap.first for gap in gaps], sa.ARRAY(sa.BigInteger)),
-            sa.cast([gap.last for gap in gaps], sa.ARRAY(sa.BigInteger)),
-        ).table_valued("first", "last", name="ranges")
+        ranges = (
+            sa.func.unnest(
+                sa.cast([gap.first for gap in gaps], sa.ARRAY(sa.BigInteger)),
+                sa.cast([gap.last for gap in gaps], sa.ARRAY(sa.BigInteger)),
+            )
+            .table_valued("first", "last", name="ranges")
+            .render_derived()
+        )
         inside = self.table.c.id.between(ranges.c.first, ranges.c.last)
         return self._read(
             link, lambda query: query.join(ranges, inside), [self.table.c.id], limit, era
