@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     from alphapulse_nb.catalog import ChartSpec, chart
     from alphapulse_nb.dashboard import Dashboard, connect, live_chart
     from alphapulse_nb.queries import Window
+    from alphapulse_nb.stream_client import StreamClient
     from alphapulse_nb.widgets.live_chart import LiveChart
 
 __all__ = [
     "ChartSpec",
     "Dashboard",
     "LiveChart",
+    "StreamClient",
     "Window",
     "chart",
     "charts",
@@ -29,6 +31,7 @@ _HOMES = {
     "ChartSpec": "catalog",
     "Dashboard": "dashboard",
     "LiveChart": "widgets.live_chart",
+    "StreamClient": "stream_client",
     "Window": "queries",
     "chart": "catalog",
     "connect": "dashboard",

@@ -4,6 +4,8 @@ AlphaPulseError
 ├── SettingsError            a setting is missing or wrong: fix it and start again
 ├── InputError               an argument is wrong: fix the call (also a ValueError)
 ├── ChartError               a chart could not be drawn or registered
+├── StreamError              the stream of events cannot be followed
+│   └── StreamRefused        credentials, address or subscription are wrong: fix the call
 └── DatabaseError            something between us and Postgres
     ├── DatabaseUnavailable  not reachable now: retry
     ├── SchemaError          a table or column is missing: `alphapulse db check`
@@ -31,6 +33,14 @@ class InputError(AlphaPulseError, ValueError):
 
 class ChartError(AlphaPulseError):
     """A chart could not be drawn or registered."""
+
+
+class StreamError(AlphaPulseError):
+    """The stream of events cannot be followed."""
+
+
+class StreamRefused(StreamError):  # noqa: N818
+    """The server will not let us in, or knows no such thing; trying again does not help."""
 
 
 class DatabaseError(AlphaPulseError):

@@ -26,6 +26,7 @@ MAY_KNOW = {
     "charts": {"metrics", "errors"},
     "feeds": {"errors"},
     "events": {"errors"},
+    "stream_client": {"errors", "events"},
     "refresh": {"errors", "reports"},
     "reports": {"errors"},
     "catalog": {"queries", "charts", "db", "errors"},
@@ -33,7 +34,7 @@ MAY_KNOW = {
     "demo": {"db", "errors", "metrics"},
     "server": {
         *("addresses", "catalog", "queries", "charts", "feeds", "widgets", "db", "errors"),
-        *("events", "people", "reports", "settings", "state"),
+        *("events", "people", "relay", "reports", "settings", "state"),
     },
     "dashboard": {
         *("catalog", "queries", "charts", "db", "errors", "metrics", "refresh", "settings"),
@@ -43,7 +44,9 @@ MAY_KNOW = {
     "checks": {"db", "errors", "server", "settings", "state", "widgets"},
     "rehearsal": {"errors", "settings"},
     "cli": {"checks", "db", "errors", "rehearsal", "server", "settings", "state"},
-    "__init__": {"catalog", "charts", "dashboard", "metrics", "queries", "widgets"},
+    "__init__": {
+        *("catalog", "charts", "dashboard", "metrics", "queries", "stream_client", "widgets"),
+    },
 }
 
 # Libraries that a part must not know, whoever else imports them.
@@ -53,6 +56,7 @@ MUST_NOT_IMPORT = {
     "charts": {"sqlalchemy", "psycopg2", "ipywidgets", "anywidget", "tornado", "voila"},
     "feeds": {"sqlalchemy", "psycopg2", "ipywidgets", "anywidget", "tornado", "voila"},
     "events": {"sqlalchemy", "psycopg2", "pandas", "ipywidgets", "anywidget", "tornado", "voila"},
+    "stream_client": {"sqlalchemy", "psycopg2", "pandas", "ipywidgets", "anywidget", "voila"},
     "widgets": {"sqlalchemy", "psycopg2", "tornado", "voila"},
     "db": {"plotly", "ipywidgets", "anywidget", "tornado", "voila"},
     "state": {"plotly", "ipywidgets", "anywidget", "tornado", "voila"},

@@ -296,3 +296,17 @@ def test_where_there_are_no_feeds_none_is_watched() -> None:
             assert end.of("error")[0]["data"]["code"] == "not_found"
 
     run(scenario)
+
+
+def test_a_gap_is_told_before_what_comes_after_it() -> None:
+    async def scenario() -> None:
+        tail = MemoryTail(kept=10)
+        tail.add(count=100)
+        tail.gone = tail.events[49].seq
+        async with client(tail) as (end, session):
+            await session.take(say("subscribe", after=1))
+            await until(lambda: end.seqs)
+            kinds = [message["type"] for message in end.messages]
+            assert kinds[:3] == ["subscribed", "error", "signal"]
+
+    run(scenario)

@@ -241,8 +241,7 @@ class Session:
 
     def _gather(self) -> bytes:
         """Frames for what is there and has not been sent, up to a portion."""
-        parts = [frames.text(answer.encode()) for answer in self._answers]
-        self._answers.clear()
+        parts = self._said()
         size = sum(map(len, parts))
         for reader in list(self._readers.values()):
             if size > _PORTION:
@@ -252,6 +251,12 @@ class Session:
             size += len(parts[-1])
         parts += self._new_events(_PORTION - size)
         return b"".join(parts)
+
+    def _said(self) -> list[bytes]:
+        """Frames of the answers that wait."""
+        parts = [frames.text(answer.encode()) for answer in self._answers]
+        self._answers.clear()
+        return parts
 
     def _new_events(self, room: int) -> list[bytes]:
         if not self._interest:
@@ -275,7 +280,7 @@ class Session:
             self._lost(oldest)
         if not found:
             self._at = self._tail.newest
-        return b"".join(self._chosen(found, _PORTION))
+        return b"".join([*self._said(), *self._chosen(found, _PORTION)])
 
     def _lost(self, oldest: int) -> None:
         """Tell the client of a gap that the log can no longer fill."""
