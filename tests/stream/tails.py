@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -37,12 +38,13 @@ class MemoryTail:
             call(new)
 
     def recent(self, after: int, most: int) -> Sequence[Event] | None:
-        held = self.events[-self.kept :]
         if after >= self.newest:
             return []
-        if held[0].seq > after + 1 and len(held) < len(self.events):
+        first = max(0, len(self.events) - self.kept)
+        if first and self.events[first].seq > after + 1:
             return None
-        return [event for event in held if event.seq > after][:most]
+        at = bisect_right(self.events, after, first, key=lambda event: event.seq)
+        return self.events[at : at + most]
 
     async def after(self, seq: int, most: int) -> Sequence[Event]:
         if self.is_away:

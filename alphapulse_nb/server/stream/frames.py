@@ -5,6 +5,7 @@ Tornado would mask nothing and compress nothing either, but makes a frame anew f
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,6 +18,12 @@ _BINARY: Final = 0x2
 def text(payload: bytes) -> bytes:
     """A frame of text in UTF-8."""
     return _head(_TEXT, len(payload)) + payload
+
+
+@functools.lru_cache(256)
+def shared(payload: bytes) -> bytes:
+    """The same, made once for all clients that get it at about the same time."""
+    return text(payload)
 
 
 def binary(header: Mapping[str, Any], buffer: bytes = b"") -> bytes:

@@ -302,7 +302,7 @@ class Session:
                 break
             self._at = event.seq
             if event in self._interest:
-                parts.append(frames.text(event.encoded))
+                parts.append(frames.shared(event.encoded))
                 room -= len(parts[-1])
         if found and self._at < self._tail.newest:
             self._wake.set()
