@@ -43,6 +43,16 @@ if TYPE_CHECKING:
 _RETRY_FOR_A_SLOT = 2.0
 """Seconds for which a full server ("too many clients") is asked again."""
 
+# Without the last four a server that vanished would be waited for for a quarter of an hour.
+_PARAMETERS = {
+    "application_name": "alphapulse-nb",
+    "connect_timeout": 5,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
 _READING = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 _FULL = ("too many clients", "too many connections", "remaining connection slots")
@@ -102,7 +112,7 @@ class Database:
             pool_size=2,
             max_overflow=4,
             pool_timeout=statement_timeout,
-            connect_args={"connect_timeout": 5, "application_name": "alphapulse-nb"},
+            connect_args=_PARAMETERS,
         )
         self._labels = copy.Labels()
         self._readers = 0

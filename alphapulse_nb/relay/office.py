@@ -5,9 +5,9 @@ its machine, Postgres ends the connection and another server gets the lock. A ho
 would keep it; so the server also ends a connection from which nothing has come for half a minute,
 and the holder asks more often than that.
 
-Behind a pooler a lock of a session would stay with a connection that serves others by and by. Where
-that is the way to the database, the lock belongs to a transaction that stays open, which a pooler
-keeps together.
+Behind a pooler a lock of a session would stay with a connection that serves others by and by. As
+long as it is not known that there is none, the lock belongs to a transaction that stays open, which
+a pooler keeps together.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Office:
         try:
             if self._held:
                 self._ask("SELECT 1")
+                self._settle(pooled)
             else:
                 self._held = bool(self._taken(pooled))
         except psycopg2.Error as error:
@@ -82,6 +83,14 @@ class Office:
         if self._link is not None:
             self._link.close()
             self._link = None
+
+    def _settle(self, pooled: bool) -> None:
+        """Keep it without an open transaction, now that this is known to be good."""
+        if self._link is not None and not pooled and not self._link.autocommit:
+            self._ask(_SESSION)
+            self._link.commit()
+            self._link.autocommit = True
+            self._ask(_PATIENCE, False)
 
     def _taken(self, pooled: bool) -> Any:
         link = self._connected(pooled)

@@ -12,16 +12,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, Protocol
 
 from alphapulse_nb.db import check
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.errors import AlphaPulseError, DatabaseError, DatabaseUnavailable
 from alphapulse_nb.relay import look
+from alphapulse_nb.relay.lane import Lane
 from alphapulse_nb.relay.log import Cursor, Log, Overtaken
 from alphapulse_nb.relay.office import Office
 from alphapulse_nb.relay.sources import SOURCES, Entry, Source
@@ -100,7 +101,7 @@ class Relay:
         self._pooled = pooled
         self._figures = figures
         self._places = {source.name: _Place(source) for source in sources}
-        self._pool = ThreadPoolExecutor(1, "alphapulse-relay")
+        self._lane = Lane("alphapulse-relay")
         self._wanted: set[str] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -134,8 +135,8 @@ class Relay:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        self._pool.submit(self._leave)
-        self._pool.shutdown(wait=False)
+        self._lane.submit(self._leave)
+        self._lane.close()
 
     def changed(self, name: str) -> None:
         """A table has been written; other names than a table's are ignored. On the loop."""
@@ -160,7 +161,7 @@ class Relay:
             self._wake.clear()
             due, self._wanted = self._wanted, set()
             try:
-                self._wanted |= await loop.run_in_executor(self._pool, self._round, due)
+                self._wanted |= await self._lane.run(partial(self._round, due))
                 failures = 0
             except AlphaPulseError as error:
                 self._wanted |= due

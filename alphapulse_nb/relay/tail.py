@@ -13,12 +13,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from alphapulse_nb.db import triggers
 from alphapulse_nb.db.connection import Database
@@ -34,6 +33,7 @@ from alphapulse_nb.errors import (
 )
 from alphapulse_nb.events import BUILT_IN, Event, Kinds
 from alphapulse_nb.relay import log as logs
+from alphapulse_nb.relay.lane import Lane
 from alphapulse_nb.relay.log import EventLog, Log, MemoryLog
 from alphapulse_nb.relay.office import Office
 from alphapulse_nb.relay.relay import Figures, Relay
@@ -46,8 +46,6 @@ _CARE_SECONDS: Final = 60.0
 """How often it is seen to that the log is the same, its types are known and triggers are there."""
 _PORTION: Final = 1_000
 _LONGEST_PAUSE: Final = 5.0
-
-_T = TypeVar("_T")
 
 Call = Callable[[Sequence[Event]], None]
 
@@ -71,7 +69,7 @@ class Tail:
     direct: the same database without a pooler, where `db` has one.
     interval: seconds after which tables are looked at where no trigger tells of them.
     days: how long events are kept.
-    now: the clock of what is posted, and of the relay.
+    now: the clock of what is posted. The relay's own is never set.
     """
 
     def __init__(
@@ -110,7 +108,7 @@ class Tail:
         self._trouble = "not started"
         self._gone = False
         self._triggers = 0
-        self._pool = ThreadPoolExecutor(1, "alphapulse-tail")
+        self._lane = Lane("alphapulse-tail")
         self._open = ExitStack()
         self._is_open = False
         self._wake = asyncio.Event()
@@ -168,8 +166,8 @@ class Tail:
         if self._relay is not None:
             await self._relay.stop()
         await self._listener.close()
-        self._pool.submit(self._let_go)
-        self._pool.shutdown(wait=False)
+        self._lane.submit(self._let_go)
+        self._lane.close()
         self._trouble = "stopped"
 
     def subscribe(self, call: Call) -> Callable[[], None]:
@@ -188,12 +186,12 @@ class Tail:
     async def after(self, seq: int, most: int) -> Sequence[Event]:
         """The same from the log, as far back as that goes. Raises `DatabaseError`."""
         source = self._known_log()
-        return await self._in_thread(lambda: source.after(seq, most))
+        return await self._lane.run(lambda: source.after(seq, most))
 
     async def oldest(self) -> int:
         """Who saw the number before this one misses nothing. Raises `DatabaseError`."""
         source = self._known_log()
-        return (await self._in_thread(source.bounds)).oldest
+        return (await self._lane.run(source.bounds)).oldest
 
     async def post(self, kind: str, data: Mapping[str, Any], at: datetime | None = None) -> Event:
         """Append an event that comes from no table; it is told of like any other.
@@ -203,7 +201,7 @@ class Tail:
         """
         self.kinds.check(kind, data)
         source, moment = self._known_log(), at or self._now()
-        posted = await self._in_thread(lambda: logs.post(source, kind, data, moment))
+        posted = await self._lane.run(lambda: logs.post(source, kind, data, moment))
         self._wake.set()
         return posted
 
@@ -211,15 +209,12 @@ class Tail:
         """Make a type known to every server. Raises what `Kinds.register` and `post` raise."""
         self.kinds.register(name, schema)
         source = self._known_log()
-        await self._in_thread(lambda: source.register(name, schema))
+        await self._lane.run(lambda: source.register(name, schema))
 
     def _known_log(self) -> Log:
         if self._log is None:
             raise DatabaseUnavailable(f"there is no log of events yet: {self._trouble}")
         return self._log
-
-    async def _in_thread(self, call: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
     def _heard(self, channel: str, payload: str) -> None:
         if channel == triggers.CHANNEL and self._relay is not None:
@@ -270,7 +265,7 @@ class Tail:
         try:
             await asyncio.wait_for(self._wake.wait(), pause)
         except TimeoutError:
-            await self._in_thread(self._let_go)
+            await self._lane.run(self._let_go)
 
     def _failed(self, reason: str) -> None:
         if reason != self._trouble:
@@ -282,14 +277,15 @@ class Tail:
         if self._log is None:
             await self._begin()
         elif self._gone:
-            await self._in_thread(lambda: prepare(self._state))
+            await self._lane.run(lambda: prepare(self._state))
             self._gone = False
         source, loop = self._known_log(), asyncio.get_running_loop()
         if loop.time() >= self._care:
-            await self._take_care(source)
+            # Before it, since what is notified meanwhile asks for another.
             self._care = loop.time() + _CARE_SECONDS
+            await self._take_care(source)
         while True:
-            found = await self._in_thread(partial(self._read, source, self._ring.newest))
+            found = await self._lane.run(partial(self._read, source, self._ring.newest))
             if found:
                 self._tell(found)
             if len(found) < _PORTION:
@@ -309,7 +305,7 @@ class Tail:
 
     async def _begin(self) -> None:
         """Find the log, and run the relay that goes with it."""
-        found, self._alone = await self._in_thread(self._found_log)
+        found, self._alone = await self._lane.run(self._found_log)
         self._log = found
         if self._alone:
             log.warning("events are kept in this process only: %s", self._alone)
@@ -319,9 +315,8 @@ class Tail:
             None if self._alone else Office(self._direct),
             interval=self._interval,
             days=self._days,
-            now=self._now,
             appended=self._appended,
-            pooled=lambda: self._listener.standing.state is Hearing.DEAF,
+            pooled=lambda: not self.listening,
             figures=self._figures,
         )
         self._relay.start()
@@ -338,7 +333,7 @@ class Tail:
 
     async def _take_care(self, source: Log) -> None:
         """See that the log is the one that we follow, and what goes with it."""
-        identity, bounds, types = await self._in_thread(
+        identity, bounds, types = await self._lane.run(
             lambda: (source.identity(), source.bounds(), source.types())
         )
         if not self._identity:
@@ -352,7 +347,7 @@ class Tail:
         self._identity = identity
         for name, schema in types.items():
             self._learn(name, schema)
-        self._triggers = await self._in_thread(self._count_triggers)
+        self._triggers = await self._lane.run(self._count_triggers)
 
     def _learn(self, name: str, schema: Mapping[str, Any] | None) -> None:
         if name in self.kinds and self.kinds.schema(name) == schema:

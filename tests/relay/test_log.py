@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -185,20 +185,21 @@ def test_a_number_is_notified_when_it_can_be_read(log: EventLog, db: Database) -
 
 
 def test_a_process_that_hangs_in_the_middle_does_not_keep_the_log_from_others(
-    log: EventLog, state: State, monkeypatch: pytest.MonkeyPatch
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = sa.select(sa.func.set_config("idle_in_transaction_session_timeout", "200ms", True))
     monkeypatch.setattr(logs, "_PATIENCE", quick)
+    unknown = logs._unknown
+    hung = iter([True])
 
-    def hang() -> None:
-        with state.writing() as link:
-            link.execute(logs._PATIENCE)
-            link.execute(logs._LOCK)
+    def hang(link: sa.Connection, entries: Sequence[Entry]) -> list[Entry]:
+        if next(hung, False):
             log.append([entry(1)])  # waits until the server has ended the transaction around it
-            link.execute(sa.select(sa.func.now()))
+        return unknown(link, entries)
 
+    monkeypatch.setattr(logs, "_unknown", hang)
     with pytest.raises(DatabaseUnavailable):
-        hang()
+        log.append([entry(2)])
     assert ids(log) == [1]
 
 

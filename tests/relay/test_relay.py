@@ -516,7 +516,19 @@ def test_behind_a_pooler_the_office_is_a_transaction_and_shuts_out_the_others(
     assert not pooled.hold(pooled=True)
     plain.leave()
     assert pooled.hold(pooled=True)
+    # It turns out that there is no pooler: no transaction stays open, and nobody slips in.
+    idle = sa.text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE state = 'idle in transaction' AND datname = current_database()"
+    )
+    assert db.scalar(idle) == 1
+    assert pooled.hold()
+    assert db.scalar(idle) == 0
+    assert not plain.hold()
+    assert not plain.hold(pooled=True)
     pooled.leave()
+    assert plain.hold()
+    plain.leave()
 
 
 def test_without_a_database_there_is_no_office(db: Database) -> None:

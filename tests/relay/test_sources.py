@@ -8,12 +8,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from alphapulse_nb.db import create
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.events import LARGEST
 from alphapulse_nb.relay.gaps import Gaps
 from alphapulse_nb.relay.sources import SOURCES, Entry, Source
 from tests.db.conftest import execute
+from tests.db.test_timescale import add_extension
+from tests.db.test_timescale import db as timescale_db
 from tests.relay.rows import NOON, SIGNAL, run
+
+__all__ = ["timescale_db"]
 
 BY_NAME = {source.name: source for source in SOURCES}
 SIGNALS = BY_NAME["signals"]
@@ -197,3 +202,19 @@ def test_hostile_names_come_through_unchanged(
     )
     (entry,) = new(db, SIGNALS)
     assert entry.symbol == entry.data["symbol"] == name
+
+
+def test_hypertables_are_read_like_tables(timescale_db: Database) -> None:
+    add_extension(timescale_db)
+    create.create(timescale_db)
+    with timescale_db.connection(write=True) as link:
+        for day in (1, 40, 80):
+            insert = "INSERT INTO signals (timestamp, symbol, signal_type, evaluated_at)"
+            link.exec_driver_sql(
+                f"{insert} VALUES (date '2026-01-01' + {day}, 'X', 'LONG', '{NOON}')"
+            )
+    with timescale_db.connection() as link:
+        assert SIGNALS.end(link) == 3
+        assert SIGNALS.new(link, 1, 10).ids == [2, 3]
+        assert SIGNALS.missed(link, Gaps().passed(0, [2, 4], NOON).after(-1), 10).ids == [1, 3]
+        assert SIGNALS.revisions(link, (NOON, 1), 10).ids == [2, 3]

@@ -34,6 +34,13 @@ OURS = (
 )
 
 
+LARGE = (
+    "INSERT INTO signal_predictions (timestamp, symbol, signal_type, features, metadata)"
+    " SELECT now(), 'X', 'LONG', big, big"
+    " FROM (SELECT jsonb_build_object('a', repeat('x', 50000)) AS big) b"
+)
+
+
 class Viewer:
     """Whoever subscribed, and what it was told."""
 
@@ -138,6 +145,9 @@ def test_with_triggers_a_row_is_told_of_at_once(db: Database, writer: sa.Connect
                 run(writer, SIGNAL)
                 await until(lambda n=number: len(viewer.ids) == n)  # type: ignore[misc]
                 taken.append(time.monotonic() - began)
+            run(writer, LARGE)
+            await until(lambda: viewer.told[-1].data["table"] == "signal_predictions")
+            assert len(viewer.told[-1].data["features"]["a"]) == 50_000
         return taken
 
     assert sorted(asyncio.run(main()))[2] < 2
@@ -285,6 +295,25 @@ def test_a_database_that_was_killed_and_came_back_loses_and_doubles_nothing(
         tables.metadata.create_all(engine)
         engine.dispose()
         asyncio.run(main(server, db))
+
+
+def test_an_embedded_database_that_died_is_brought_back_and_events_go_on(tmp_path: Path) -> None:
+    async def main(db: Database) -> None:
+        assert db.embedded is not None
+        await warm(db)
+        async with following(db) as tail:
+            viewer = Viewer(tail)
+            kill_server(db.embedded.pid)
+            await until(lambda: not tail.standing.ok)
+            await until(lambda: on_time(tail), 60)
+            with db.connection(write=True) as link:
+                run(link, SIGNAL)
+            await until(lambda: len(viewer.ids) == 1)
+
+    with connect(data_dir=tmp_path / "data") as db:
+        with db.connection(write=True) as link:
+            tables.metadata.create_all(link)
+        asyncio.run(main(db))
 
 
 def test_a_database_that_is_away_at_the_start_is_waited_for(tmp_path: Path) -> None:
