@@ -250,7 +250,7 @@ def test_kernels_get_the_settings_but_not_the_token(alphapulse: Runner) -> None:
         "    def start(self):\n"
         "        show = 'import os, json; print(json.dumps(dict(os.environ)))'\n"
         "        subprocess.run([sys.executable, '-c', show], check=True)\n"
-        "def application(settings, db, ready):\n"
+        "def application(settings, db, **given):\n"
         f"    assert settings.token.get_secret_value() == '{SECRET}'\n"
         "    return Server()\n"
         "app.application = application\n"

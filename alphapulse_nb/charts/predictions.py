@@ -85,13 +85,17 @@ def predictions(frame: pd.DataFrame, view: View = View()) -> go.Figure:  # noqa:
     )
 
 
+_LEAST: Final = 1e-9
+"""USDT; less than this is nothing to draw, and its steps would be lost in the arithmetic."""
+
+
 def aligned(pnl: _Floats) -> tuple[list[float], list[float]]:
     """Ranges of the confidence axis (per cent) and the PnL axis (USDT) whose zeros are level.
 
     Both are in steps (1, 2, 5 times a power of ten, and quarters of it below zero), so that they
     seldom change between two refreshes.
     """
-    known = pnl[np.isfinite(pnl)]
+    known = pnl[np.isfinite(pnl) & (np.abs(pnl) >= _LEAST)]
     most, least = float(known.max(initial=0.0)), float(-known.min(initial=0.0))
     end = _round_up(max(most, least))
     below = math.ceil(4 * least / end) / 4 * _TOP
@@ -103,7 +107,7 @@ def _round_up(value: float) -> float:
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next((step * power for step in (1, 2, 5) if step * power >= value), 10 * power)
+    return next((step * power for step in (1, 2, 5, 10) if step * power >= value), 20 * power)
 
 
 def _bars(frame: pd.DataFrame, view: View) -> dict[str, Any]:

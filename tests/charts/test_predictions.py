@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alphapulse_nb.charts.predictions import aligned
@@ -21,12 +21,16 @@ def frame(*outcomes: str | None) -> pd.DataFrame:
 
 
 @given(st.lists(st.floats(-1e9, 1e9)))
+@example([5e-324])
+@example([-1e-310, 2e-10])
+@example([0.1 + 0.2, -1e-9])
+@example([-(10.0**-7)])
 def test_the_zero_lines_are_level_and_every_value_is_inside(values: list[float]) -> None:
     left, right = aligned(np.array(values))
     assert left[0] / (left[1] - left[0]) == pytest.approx(right[0] / (right[1] - right[0]))
     assert left[0] <= 0
     assert left[1] > 100
-    assert all(right[0] <= value <= right[1] for value in values)
+    assert all(right[0] - 1e-9 <= value <= right[1] + 1e-9 for value in values)
 
 
 def test_a_small_change_leaves_the_axes_as_they_are() -> None:

@@ -159,7 +159,11 @@ def test_bad_arguments_are_named() -> None:
         Desk(SEED, NOW, 0)
 
 
-def test_live_bars_follow_the_history_without_gap_or_double(engine: sa.Engine) -> None:
+def test_live_bars_follow_the_history_without_gap_or_double(
+    engine: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # At this speed a busy machine's pause of six seconds would be one of ten minutes.
+    monkeypatch.setattr("alphapulse_nb.demo.desk.LONG_PAUSE_SECONDS", 1e9)
     desk = Desk(SEED, NOW, days=1)
     desk.write_recent(engine)
     live = f"timestamp > '{END.isoformat()}'"

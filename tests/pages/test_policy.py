@@ -242,7 +242,7 @@ def test_what_is_slipped_into_the_page_neither_runs_nor_talks(
             10,
             lambda: f"{kinds - kinds_of(page)} {kinds_of(page)}",
         )
-        page.wait_for_function("window.__tried")
+        wait_until(lambda: page.evaluate("window.__tried"))
         assert page.evaluate("window.__evil ?? null") is None
         assert [answer for answer in page.answers if "evil" in answer[0]] == []  # type: ignore[attr-defined]
         assert page.url == served.url + ON_BTC
