@@ -191,7 +191,9 @@ class Relay:
             await asyncio.sleep(seconds)
             return
         try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            # Not wait_for, which before Python 3.12 may swallow that we are to stop.
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
         except TimeoutError:
             return
 

@@ -263,7 +263,9 @@ class Tail:
     async def _rest(self) -> None:
         pause = self._interval if self.listening else min(UNHEARD_SECONDS, self._interval)
         try:
-            await asyncio.wait_for(self._wake.wait(), pause)
+            # Not wait_for, which before Python 3.12 may swallow that we are to stop.
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
         except TimeoutError:
             await self._lane.run(self._let_go)
 

@@ -407,6 +407,18 @@ def test_after_stop_nothing_is_left(db: Database) -> None:
     asyncio.run(main())
 
 
+def test_it_stops_also_at_the_moment_at_which_it_is_woken(db: Database) -> None:
+    async def main() -> None:
+        for _ in range(20):
+            async with following(db, ready=False) as tail:
+                await until(lambda: tail.relaying)
+                await asyncio.sleep(0.05)
+                tail._look()
+            assert tail.standing.detail == "none arrive: stopped"
+
+    asyncio.run(asyncio.wait_for(main(), 120))
+
+
 def test_a_server_that_nobody_watches_asks_little(db: Database) -> None:
     async def main() -> int:
         async with following(db, interval=1) as tail:
