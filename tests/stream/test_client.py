@@ -8,11 +8,14 @@ import functools
 import json
 import logging
 import random
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +32,7 @@ from alphapulse_nb.stream_client.backoff import Backoff
 from alphapulse_nb.stream_client.place import Place
 from tests.cable import Cable
 from tests.conftest import Desk, ago
+from tests.deploy.conftest import needed
 from tests.stream.served import KEY, Streaming, serving
 from tests.stream.tails import MemoryTail
 
@@ -766,6 +770,41 @@ def test_what_a_proxy_answers_is_put_in_words(
         assert f"Authorization: Bearer {TOKEN}".encode() in asked[0]
         server.close()
         await server.wait_closed()
+
+    run(scenario)
+
+
+def test_a_server_that_cannot_prove_who_it_is_gets_no_token(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    subprocess.run(
+        [needed("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.load_cert_chain(certificate, key)
+    tokens: list[str | None] = []
+
+    async def take(link: ServerConnection) -> None:
+        assert link.request is not None
+        tokens.append(link.request.headers.get("Authorization"))
+        await link.send(json.dumps(WELCOME))
+        asked = json.loads(await link.recv())
+        await link.send(told_as("subscribed", {"seq": 0}, id=asked["id"]))
+        await link.wait_closed()
+
+    async def scenario() -> None:
+        async with serve(take, "127.0.0.1", 0, ssl=ours, close_timeout=0.2) as server:
+            url = f"https://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+            with pytest.raises(StreamRefused, match="cannot prove who it is"):
+                await StreamClient(url, token=TOKEN).start()
+            assert tokens == []
+            trusting = ssl.create_default_context(cafile=str(certificate))
+            async with StreamClient(url, token=TOKEN, tls=trusting) as stream:
+                assert stream.status.state is State.LIVE
+            assert tokens == [f"Bearer {TOKEN}"]
 
     run(scenario)
 

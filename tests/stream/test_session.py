@@ -310,3 +310,23 @@ def test_a_gap_is_told_before_what_comes_after_it() -> None:
             assert kinds[:3] == ["subscribed", "error", "signal"]
 
     run(scenario)
+
+
+def test_after_its_end_nothing_is_taken_from_a_client_nor_sent_to_it() -> None:
+    async def scenario() -> None:
+        tail = MemoryTail()
+        async with client(tail) as (end, session):
+            await session.take(say("subscribe"))
+            await until(lambda: end.messages)
+            session.end("stopped", 1001, "enough")
+            for _ in range(1_000):
+                await session.take(say("ping"))
+                await session.take("nonsense")
+            tail.add()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert len(end.messages) == 1
+            assert not session._answers
+            assert end.dropped == ("stopped", 1001)
+
+    run(scenario)

@@ -18,19 +18,25 @@ from typing import Any, Protocol
 
 import psutil
 import pytest
+import sqlalchemy as sa
+from tornado.web import create_signed_value
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from alphapulse_nb.db.connection import Database
+from alphapulse_nb.db.connection import Database, connect
 from alphapulse_nb.events import moment
 from alphapulse_nb.people import Person
+from alphapulse_nb.server import access as access_module
+from alphapulse_nb.server import cookies
 from alphapulse_nb.server.access import Access, Refused, Rules
 from alphapulse_nb.server.stream import places as places_module
 from alphapulse_nb.server.stream import protocol
 from alphapulse_nb.server.stream import session as session_module
 from alphapulse_nb.server.stream import socket as socket_module
 from alphapulse_nb.server.stream.places import Places
+from alphapulse_nb.state import State, Users, prepare
 from tests.cable import Cable
+from tests.conftest import Desk
 from tests.stream.served import KEY, Streaming, listening, serving
 
 TOKEN = "correct-horse-battery"
@@ -585,6 +591,55 @@ def test_who_may_not_see_the_dashboard_any_more_is_cut_off(
 
     with serving(db) as server:
         run(lambda: scenario(server))
+
+
+@pytest.fixture
+def people(desk: Desk) -> Iterator[Database]:
+    """A database of its own with the users ann and bob."""
+    with desk.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
+        link.exec_driver_sql("CREATE DATABASE listeners")
+    url = sa.make_url(desk.server.url).set(database="listeners").render_as_string(False)
+    try:
+        with connect(url) as db, State(db) as state:
+            prepare(state)
+            for name in ("ann", "bob"):
+                Users(state).add(name, f"a password of {name}")
+            yield db
+    finally:
+        with desk.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as link:
+            link.exec_driver_sql("DROP DATABASE listeners WITH (FORCE)")
+
+
+@pytest.mark.parametrize("change", ["removed", "password"])
+def test_a_user_who_is_removed_or_has_a_new_password_is_cut_off_and_no_other(
+    people: Database, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(socket_module, "ASK_SECONDS", (0.05, 0.1))
+    monkeypatch.setattr(access_module, "_KEPT_SECONDS", 0.1)
+
+    def signed_in(name: str) -> dict[str, str]:
+        stamp = cookies.stamp(KEY, f"{name} {users.known(name).version}")
+        session = json.dumps({"name": name, "way": "user", "stamp": stamp})
+        cookie = f"alphapulse-{server.port}-session"
+        return {"Cookie": f"{cookie}={create_signed_value(KEY, cookie, session).decode()}"}
+
+    async def scenario() -> None:
+        async with (
+            client(server, headers=signed_in("ann")) as ann,
+            client(server, headers=signed_in("bob")) as bob,
+        ):
+            assert [end.seen[0]["data"]["person"] for end in (ann, bob)] == ["ann", "bob"]
+            if change == "removed":
+                await asyncio.to_thread(users.remove, "ann")
+            else:
+                await asyncio.to_thread(users.set_password, "ann", "another of ann")
+            assert await ended(ann) == 4003
+            await asyncio.sleep(0.3)  # bob is asked about several times
+            assert (await bob.ask("ping"))["type"] == "pong"
+
+    with State(people) as state, serving(people) as server:
+        users = Users(state)
+        run(scenario)
 
 
 def test_of_one_person_and_one_address_there_are_so_many(db: Database) -> None:
