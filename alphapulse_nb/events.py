@@ -19,13 +19,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Final, cast
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError as BadSchema
-from jsonschema.exceptions import best_match
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from alphapulse_nb.errors import InputError
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 BUILT_IN: Final[Mapping[str, str]] = {
     "prediction": "A prediction of a model, a row of `signal_predictions`.",
@@ -36,6 +35,14 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "notification": "A notification for one person or for all.",
 }
 """The types that are always there, and what each means."""
+
+RESERVED: Final = frozenset(
+    {
+        *("welcome", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "ping", "pong"),
+        *("watch", "watching", "unwatch", "unwatched", "feed", "heartbeat", "error"),
+    }
+)
+"""What the stream itself says."""
 
 LARGEST: Final = 64 << 10
 """Bytes of an event's data as JSON; longer ones lose their largest fields."""
@@ -122,7 +129,7 @@ class Kinds:
                 f"{name[:60]!r} is no name for a type of events: use lower-case letters, digits "
                 "and _, 40 at most, such as fill or risk.limit_hit"
             )
-        if name in BUILT_IN:
+        if name in BUILT_IN or name in RESERVED:
             raise InputError(f"the type {name} is built in")
         if len(self._schemas) >= _MOST_KINDS and name not in self._schemas:
             raise InputError(f"there are {_MOST_KINDS} types of events already")
@@ -144,7 +151,11 @@ class Kinds:
     def check(self, name: str, data: Mapping[str, Any]) -> None:
         """Raise `InputError` that names the field where the data is not what the type demands."""
         validator = self._schemas[self.checked(name)]
-        error = None if validator is None else best_match(validator.iter_errors(data))
+        if validator is None:
+            return
+        from jsonschema.exceptions import best_match
+
+        error = best_match(validator.iter_errors(data))
         if error is not None:
             place = ".".join(str(part) for part in error.absolute_path) or "data"
             raise InputError(f"{name}: {place}: {error.message[:200]}")
@@ -208,9 +219,13 @@ def parsed(text: str | bytes) -> Event:
 
 
 def _validator(name: str, schema: Mapping[str, Any]) -> Draft202012Validator:
+    # Its import takes two seconds, and most have no use for it.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
     try:
         Draft202012Validator.check_schema(schema)
-    except BadSchema as error:
+    except SchemaError as error:
         raise InputError(f"the schema of {name} is none: {error.message[:200]}") from None
     if any(not reference.startswith("#") for reference in _references(schema)):
         raise InputError(f"the schema of {name} refers to another address; write it out")

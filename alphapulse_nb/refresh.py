@@ -89,6 +89,7 @@ class Refresher:
     ) -> None:
         self.interval = interval
         self.paused = False
+        self.idle = False
         self.patience = PATIENCE
         self.turn = 0
         self.ticks = 0
@@ -112,8 +113,8 @@ class Refresher:
 
     @property
     def active(self) -> bool:
-        """Whether ticks happen: not paused, and some browser has shown itself lately."""
-        return not self.paused and self._monotonic() < self._leased_until
+        """Whether ticks happen: nobody else brings the data, and a browser is there to see it."""
+        return not self.idle and not self.paused and self._monotonic() < self._leased_until
 
     def start(self) -> bool:
         """Begin on the running loop. False where there is none: call `run_once` there."""
@@ -166,6 +167,13 @@ class Refresher:
         if not paused:
             self.nudge()
 
+    def set_idle(self, idle: bool) -> None:
+        """Leave the data to somebody else, whatever is asked for, or take it up again at once."""
+        self.idle = idle
+        self.turn += 1
+        if not idle:
+            self.nudge()
+
     def run_once(self) -> None:
         """Run every job in this thread and wait: for scripts, tests and the first cell."""
         with self._around():
@@ -183,6 +191,10 @@ class Refresher:
     _forced = False
     _stopped = False
 
+    @property
+    def _wanted(self) -> bool:
+        return self.active or (self._forced and not self.idle)
+
     def _signal(self, *, forced: bool = False) -> None:
         self._forced = self._forced or forced
         if self._loop is not None and self._wake is not None and not self._loop.is_closed():
@@ -192,7 +204,7 @@ class Refresher:
         if self._wake is None or self._loop is None:
             return
         while not self._stopped:
-            if (self._forced or self.active) and self._monotonic() >= self._due:
+            if self._wanted and self._monotonic() >= self._due:
                 self._forced = False
                 self._begun = self._monotonic()
                 late = max(self._monotonic() - self._due, 0.0)
@@ -201,7 +213,7 @@ class Refresher:
                     self._due = self._monotonic() + self.interval
                 self._begin(late)
             self._wake.clear()
-            delay = self._due - self._monotonic() if self._forced or self.active else None
+            delay = self._due - self._monotonic() if self._wanted else None
             # Not `wait_for`: before Python 3.12 it may swallow the cancellation that ends us.
             timer = None if delay is None else self._loop.call_later(delay, self._wake.set)
             try:

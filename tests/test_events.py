@@ -120,6 +120,7 @@ def test_an_unknown_type_is_answered_with_the_nearest() -> None:
         ("fill\n", None, "is no name"),
         ("a.b.c", None, "is no name"),
         ("signal", None, "built in"),
+        ("heartbeat", None, "built in"),
         ("fill", {"type": "nonsense"}, "is none"),
         ("fill", {"properties": {"x": {"$ref": "https://evil.example/x"}}}, "another address"),
         ("fill", {"allOf": [{"$ref": "file:///etc/passwd"}]}, "another address"),

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import tornado.web
 
@@ -151,7 +151,9 @@ class Access:
         now = time.monotonic()
         if self._has_users is None or now - self._has_users[0] > _KEPT_SECONDS:
             try:
-                found = await self._reading.run(self._users.any, self._has_users is not None)
+                found = await self._reading.run(
+                    self._users.any, self._has_users is not None, same="any"
+                )
             except (DatabaseError, TimeoutError):
                 if self._has_users is None:
                     raise _away() from None
@@ -238,7 +240,9 @@ class Access:
         if kept and now - kept[0] < _KEPT_SECONDS:
             return kept[1]
         try:
-            found = await self._reading.run(lambda: self._users.find(name), kept is not None)
+            found = await self._reading.run(
+                lambda: self._users.find(name), kept is not None, same=f"user {name}"
+            )
         except SchemaError:  # there never were users
             found = None
         except (DatabaseError, TimeoutError):
@@ -279,18 +283,30 @@ class _Queue:
         self._threads = ThreadPoolExecutor(threads, "users")
         self._most = most
         self._waiting = 0
+        self._shared: dict[str, asyncio.Future[Any]] = {}
 
-    async def run(self, call: Callable[[], _T], impatient: bool = False) -> _T:
-        """What the call gives. Raises `Refused` when there are too many before it, and
-        `TimeoutError` where an impatient caller waits too long; the call still runs to its end.
+    async def run(self, call: Callable[[], _T], impatient: bool = False, *, same: str = "") -> _T:
+        """What the call gives. Who asks the `same` while it runs is given the same.
+
+        Raises `Refused` when there are too many before it, and `TimeoutError` where an impatient
+        caller waits too long; the call still runs to its end.
         """
+        running: asyncio.Future[_T] | None = self._shared.get(same) if same else None
+        if running is None:
+            running = self._begun(call)
+            if same:
+                self._shared[same] = running
+                running.add_done_callback(lambda _: self._shared.pop(same, None))
+        patience = _STALE_SECONDS if impatient else None
+        return await asyncio.wait_for(asyncio.shield(running), patience)
+
+    def _begun(self, call: Callable[[], _T]) -> asyncio.Future[_T]:
         if self._waiting >= self._most:
             raise Refused(503, "Too many requests are waiting. Try again in a moment.", after=2)
         self._waiting += 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, call)
         running.add_done_callback(self._done)
-        patience = _STALE_SECONDS if impatient else None
-        return await asyncio.wait_for(asyncio.shield(running), patience)
+        return running
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -69,8 +69,9 @@ def application(
     """
     _on_jupyter_path()
     from alphapulse_nb.catalog import catalog
-    from alphapulse_nb.server import api, kernels, pulse, traffic
+    from alphapulse_nb.server import api, kernels, live_page, pulse, traffic
     from alphapulse_nb.server.figures import Figures
+    from alphapulse_nb.server.following import Following
     from alphapulse_nb.server.mailbox import Mailbox
     from alphapulse_nb.server.voila_app import AlphaPulse
 
@@ -104,6 +105,20 @@ def application(
     _configure(app.config, app, settings)
     nursery = kernels.prepare(app.config)
     mailbox, beat = Mailbox(figures), pulse.Pulse(figures)
+    following = Following(
+        db,
+        state,
+        figures,
+        direct=settings.direct(),
+        interval=settings.refresh_interval,
+        days=settings.event_days,
+        clock=settings.clock,
+    )
+    app.live = live_page.about(
+        app.config.VoilaConfiguration.resources["alphapulse"],
+        settings.refresh_interval,
+        settings.notice,
+    )
 
     def make_shared(kernel_manager: Any) -> Shared:
         return Shared(
@@ -114,7 +129,11 @@ def application(
             figures=figures,
             rate_limit=settings.rate_limit,
             origins=access.rules.origins,
-            parts=[parts.Probe("zygote", functools.partial(_zygote, nursery))],
+            stream=following.stream,
+            parts=[
+                parts.Probe("zygote", functools.partial(_zygote, nursery)),
+                parts.Probe("events", following.look),
+            ],
         )
 
     def listen_to_kernels() -> None:
@@ -123,8 +142,8 @@ def application(
             os.environ[reports.VARIABLE] = str(path)
 
     app.make_shared = make_shared
-    app.at_start = [listen_to_kernels, beat.start]
-    app.at_stop = [means.close, beat.stop, nursery.close, mailbox.close]
+    app.at_start = [listen_to_kernels, beat.start, following.start]
+    app.at_stop = [following.stop, means.close, beat.stop, nursery.close, mailbox.close]
     app.at_end = [state.close, logbook.close]
     app.initialize([])
     logbook.adopt()
@@ -187,6 +206,7 @@ def _configure(config: Any, app: Any, settings: Settings) -> None:
     voila.resources = page.resources(
         app.asset_url("plotly", assets.plotly_hash()),
         app.asset_url("widgets", assets.bundle_hash()),
+        f"{settings.base_url}stream",
     )
 
 

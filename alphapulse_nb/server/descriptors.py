@@ -10,8 +10,9 @@ EACH: Final = 13
 """Descriptors of one viewer, measured."""
 BASE: Final = 120
 """Descriptors of the server without viewers, with room for a few other connections."""
-CONNECTIONS: Final = 1_000
-"""Connections beside those of viewers' kernels, where the limit allows them."""
+CONNECTIONS: Final = 4_000
+"""Connections beside those of viewers' kernels, where the limit allows them: scripts, API, and
+those who only follow the stream."""
 _FEWEST: Final = 100
 
 _log = log.get(__name__)

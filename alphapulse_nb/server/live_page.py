@@ -19,19 +19,6 @@ from alphapulse_nb.server.handler import Handler, access
 from alphapulse_nb.widgets import assets
 from alphapulse_nb.widgets.live_chart import HEIGHT
 
-_ICON: Final = page.ICON
-_THEME: Final = """
-(() => {
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const theme = () => {
-    const chosen = localStorage.getItem("alphapulse.theme");
-    document.body.dataset.jpThemeLight = String(!(chosen ? chosen === "dark" : dark.matches));
-  };
-  theme();
-  dark.addEventListener("change", theme);
-  document.addEventListener("alphapulse:theme", theme);
-})();
-"""
 _START: Final = """
 import {{ live }} from {widgets};
 const config = JSON.parse(document.getElementById("alphapulse-config").textContent);
@@ -63,7 +50,6 @@ class LiveHandler(Handler):
     head = get
 
     def _document(self, person: Person) -> str:
-        base = self.settings["base_url"]
         config = self.about["config"] | {
             "person": person.name if cookies.session(self) else "",
             "zone": person.zone or "local",
@@ -76,28 +62,25 @@ class LiveHandler(Handler):
             '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>AlphaPulse</title>'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             '<meta name="color-scheme" content="light dark">'
-            f'<link rel="icon" href="{_ICON}">'
+            f'<link rel="icon" href="{page.ICON}">'
             f'<link rel="modulepreload" href="{escape(self.about["widgets"])}" '
             'data-alphapulse="widgets">'
-            f'<link href="{escape(base)}stream" data-alphapulse="stream">'
-            f'<script {mark}>document.addEventListener("error", (event) => {{'
-            "if (event.target.dataset?.alphapulse) event.target.dataset.failed = 1;"
-            "}, true);</script>"
+            f'<link href="{escape(self.about["stream"])}" data-alphapulse="stream">'
+            f"<script {mark}>{page.NOTICE_FAILURES}</script>"
             f'<script async src="{escape(self.about["plotly"])}" data-alphapulse="plotly"></script>'
             f"<style>{assets.style()}</style></head>"
             '<body class="ap-body" data-alphapulse="page" data-jp-theme-light="true">'
-            f"<script {mark}>{_THEME}</script>"
+            f"<script {mark}>{page.THEME}</script>"
             f'<main id="ap-live" class="ap-page">{page.outline()}</main>'
             f'<script type="application/json" id="alphapulse-config">{data}</script>'
             f'<script type="module" {mark}>{start}</script></body></html>'
         )
 
 
-def about(plotly_url: str, widgets_url: str, every: float, notice: str) -> dict[str, Any]:
-    """What every such page is told."""
+def about(given: dict[str, object], every: float, notice: str) -> dict[str, Any]:
+    """What every such page is told. `given` are the resources of all pages, see `page`."""
     return {
-        "plotly": plotly_url,
-        "widgets": widgets_url,
+        **given,
         "config": {
             "charts": [{"name": spec.name, "title": spec.title} for spec in catalog().values()],
             "spans": list(RANGES),

@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
+from alphapulse_nb.events import BUILT_IN
 from alphapulse_nb.reports import OUTCOMES
 
 OTHER: Final = "other"
@@ -100,6 +101,14 @@ MEASURES: Final = (
         "Messages from kernel websockets that were not let through",
         Label("why", ("size", "format", "type", "target", "rate")),
     ),
+    _counter(
+        "events",
+        "Events of the desk, by type",
+        Label("type", tuple(BUILT_IN)),
+    ),
+    _seconds("event_lag_seconds", "From a row's creation to its event in the log"),
+    _gauge("relay_up", "1 while this server turns new rows into events for all"),
+    _gauge("listener_up", "1 while the database's notifications arrive"),
     _gauge("streams", "Clients of the event stream"),
     _counter("streams_opened", "Connections to the event stream opened"),
     _counter(

@@ -23,20 +23,42 @@ _DRAWING: Final = (
     "<path d='M4 18h6l3-9 5 14 3-8h7' fill='none' stroke='white' stroke-width='3' "
     "stroke-linejoin='round' stroke-linecap='round'/></svg>"
 )
+NOTICE_FAILURES: Final = """
+document.addEventListener("error", (event) => {
+  if (event.target.dataset?.alphapulse) event.target.dataset.failed = 1;
+}, true);
+"""
+"""Run before the first script that may fail to load, so that others can tell."""
+THEME: Final = """
+(() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const theme = () => {
+    const chosen = localStorage.getItem("alphapulse.theme");
+    document.body.dataset.jpThemeLight = String(!(chosen ? chosen === "dark" : dark.matches));
+  };
+  theme();
+  dark.addEventListener("change", theme);
+  document.addEventListener("alphapulse:theme", theme);
+})();
+"""
+"""Run when the body begins: light or dark before anything is seen."""
 ICON: Final = "data:image/svg+xml," + quote(_DRAWING, safe="/:='")
 """The picture in a browser's tab."""
 
 
-def resources(plotly_url: str, widgets_url: str) -> dict[str, object]:
+def resources(plotly_url: str, widgets_url: str, stream_url: str) -> dict[str, object]:
     """The values that our template reads, by name."""
     return {
         "alphapulse": {
             "plotly": plotly_url,
             "widgets": widgets_url,
-            "style": Markup(assets.style()),  # noqa: S704 - our own files
-            "script": Markup(_SCRIPT.read_text("utf-8")),  # noqa: S704 - our own file
-            "skeleton": Markup(skeleton()),  # noqa: S704 - escaped below
-            "icon": Markup(ICON),  # noqa: S704 - our own drawing
+            "stream": stream_url,
+            "style": _ours(assets.style()),
+            "script": _ours(_SCRIPT.read_text("utf-8")),
+            "skeleton": _ours(skeleton()),
+            "failures": _ours(NOTICE_FAILURES),
+            "theme": _ours(THEME),
+            "icon": _ours(ICON),
         }
     }
 
@@ -61,3 +83,8 @@ def outline() -> str:
         f'<div class="ap ap-cards">{cards}</div>'
         f'<div class="ap-grid">{panels}</div>'
     )
+
+
+def _ours(text: str) -> Markup:
+    """Text of our own, in which what came from elsewhere is escaped already."""
+    return Markup(text)  # noqa: S704

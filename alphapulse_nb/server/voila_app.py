@@ -29,10 +29,12 @@ from alphapulse_nb.server.dashboard_page import PageHandler
 from alphapulse_nb.server.guard import Guard, Provider
 from alphapulse_nb.server.handler import Handler, NotFound
 from alphapulse_nb.server.kernel import FarewellHandler, KernelHandler
+from alphapulse_nb.server.live_page import LiveHandler
 from alphapulse_nb.server.login import LoginHandler, LogoutHandler
 from alphapulse_nb.server.proxy import Server
 from alphapulse_nb.server.shared import Shared
 from alphapulse_nb.server.socket import Connection, KernelSocket
+from alphapulse_nb.server.stream.socket import StreamSocket
 from alphapulse_nb.server.templates import keep as keep_templates
 from alphapulse_nb.widgets import assets
 
@@ -64,6 +66,7 @@ class AlphaPulse(Voila):  # type: ignore[misc]
     ready: Callable[[str], None] | None = None
     make_shared: Callable[[Any], Shared]
     routes: list[Any]
+    live: dict[str, Any]
     log_function: Callable[[tornado.web.RequestHandler], None]
     at_start: list[Callable[[], Awaitable[None] | None]]
     at_stop: list[Callable[[], Awaitable[None] | None]]
@@ -119,6 +122,8 @@ class AlphaPulse(Voila):  # type: ignore[misc]
         templates = static.Folder(collect_static_paths(["voila", "nbconvert"], "alphapulse"))
         return [
             *self.routes,
+            (at("live"), LiveHandler, {"about": self.live}),
+            (at("stream"), StreamSocket),
             (at("login"), LoginHandler),
             (at("logout"), LogoutHandler),
             (self.asset_url("plotly", assets.plotly_hash()), _Script, {"find": _plotly}),
@@ -198,6 +203,8 @@ class AlphaPulse(Voila):  # type: ignore[misc]
         self.http.stop()
         try:
             async with asyncio.timeout(_GOODBYE_SECONDS):
+                if self.shared.stream is not None:
+                    self.shared.stream.close("the server is stopping")
                 await self.shared.visits.close("the server is stopping")
                 await self.http.close_all_connections()
                 for step in self.at_stop:

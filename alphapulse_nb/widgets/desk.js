@@ -92,11 +92,17 @@ export class Desk {
     for (const call of [...this.watchers]) call();
   }
 
+  /** Whether the stream has been gone for longer than connecting again takes. */
+  get isLost() {
+    const { state, since, silent } = this.stream;
+    return silent || (state !== "open" && Date.now() - since > PATIENCE);
+  }
+
   /** Who carries: the stream, unless it has been gone for a while and there is a kernel. */
   judge() {
     const { stream } = this;
-    const lost = stream.state !== "open" && Date.now() - stream.since > PATIENCE;
-    const carrier = lost && this.hasKernel ? "kernel" : stream.state === "open" ? "stream" : this.carrier;
+    const isWell = stream.state === "open" && !stream.silent;
+    const carrier = this.isLost && this.hasKernel ? "kernel" : isWell ? "stream" : this.carrier;
     if (carrier === this.carrier) return;
     this.carrier = carrier;
     this.changed();
@@ -152,7 +158,7 @@ export class Desk {
       paused: this.paused,
       fault: away ? "the database cannot be reached" : "",
       carrier: this.carrier,
-      lost: this.stream.state !== "open" && Date.now() - this.stream.since > PATIENCE,
+      lost: this.isLost,
     };
   }
 }

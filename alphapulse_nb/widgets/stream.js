@@ -11,7 +11,10 @@
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10e3;
-const SILENCE = 2.5;
+/** Silence after which the server is asked whether it is there, we say it is not, and try anew. */
+const ASK_AFTER = 2e3;
+const SILENT_AFTER = 4500;
+const DEAD_AFTER = 12e3;
 
 export class Stream {
   /** @param {string} address @param {() => void} [refused] called when connecting fails again and again */
@@ -25,15 +28,17 @@ export class Stream {
     this.since = Date.now();
     this.wait = FIRST_WAIT;
     this.failures = 0;
-    this.heartbeat = 15;
     this.heardAt = 0;
+    this.asked = false;
+    /** Whether the connection looks open and brings nothing, not even answers. */
+    this.silent = false;
     /** @type {Map<object, {asked: Asked, take: Take}>} */
     this.watches = new Map();
     /** @type {Set<() => void>} */
     this.onState = new Set();
     /** @type {Set<(event: any) => void>} */
     this.onEvent = new Set();
-    this.timer = setInterval(() => this.listenForSilence(), 2000);
+    this.timer = setInterval(() => this.listenForSilence(), 500);
     this.wake = () => {
       if (this.state !== "open") this.connect();
     };
@@ -83,6 +88,8 @@ export class Stream {
   opened() {
     this.wait = FIRST_WAIT;
     this.failures = 0;
+    this.heardAt = Date.now();
+    this.asked = false;
     this.become("open");
     this.say("subscribe", { types: ["notification", "system_status"] });
     const asked = new Set();
@@ -107,12 +114,25 @@ export class Stream {
 
   /** A connection that says nothing for too long is dead, whatever it pretends. */
   listenForSilence() {
-    if (Date.now() - this.heardAt > SILENCE * this.heartbeat * 1e3 && this.socket) {
+    const silence = Date.now() - this.heardAt;
+    if (silence > ASK_AFTER && !this.asked) {
+      this.say("ping", {});
+      this.asked = true;
+    }
+    this.beSilent(this.state === "open" && silence > SILENT_AFTER);
+    if (silence > DEAD_AFTER && this.socket) {
       const socket = this.socket;
       this.drop();
       this.socket = socket;
       this.closed(socket);
     }
+  }
+
+  /** @param {boolean} silent */
+  beSilent(silent) {
+    if (silent === this.silent) return;
+    this.silent = silent;
+    for (const call of this.onState) call();
   }
 
   drop() {
@@ -134,6 +154,8 @@ export class Stream {
   /** @param {string | ArrayBuffer} data */
   heard(data) {
     this.heardAt = Date.now();
+    this.asked = false;
+    this.beSilent(false);
     if (typeof data !== "string") {
       const length = new DataView(data).getUint32(0, true);
       const head = new TextDecoder().decode(new Uint8Array(data, 4, length));
@@ -142,7 +164,6 @@ export class Stream {
     }
     const said = JSON.parse(data);
     if (said.type === "feed") this.deliver(said.data);
-    else if (said.type === "welcome") this.heartbeat = said.data.heartbeat;
     else if (said.type === "error") this.fail(said);
     else for (const call of this.onEvent) call(said);
   }

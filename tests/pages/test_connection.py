@@ -55,7 +55,7 @@ def assert_live(page: Page) -> None:
     wait_drawn(page)
     for title in TITLES:
         assert drawn(page, title), title
-    wait_until(lambda: badge(page) in {"live", "polling"})
+    wait_until(lambda: badge(page) in {"live", "quiet", "polling"})
     before = seq(page)
     wait_until(lambda: seq(page) != before)
 
@@ -80,7 +80,7 @@ def test_a_page_outlives_its_server_and_comes_back_as_it_was(
     given = QUICK | {"DASHBOARD_PORT": str(free_port())}
     with serve(tmp_path, desk.server.url, **given) as served:
         open_dashboard(page, served.url, ON_ETH)
-        wait_until(lambda: badge(page) in {"live", "polling"})
+        wait_until(lambda: badge(page) in {"live", "quiet", "polling"})
         before = kernel_of(page)
         served.process.kill()
         wait_until(lambda: badge(page) == "offline", 5)

@@ -43,7 +43,7 @@ def test_a_killed_database_shows_within_a_refresh_and_heals_by_itself(
     page: Page, shaky: Served, fragile: Desk
 ) -> None:
     open_dashboard(page, shaky.url, ON_BTC)
-    wait_until(lambda: badge(page) in {"live", "polling"})
+    wait_until(lambda: badge(page) in {"live", "quiet", "polling"})
     pid = fragile.server.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -59,7 +59,7 @@ def test_a_killed_database_shows_within_a_refresh_and_heals_by_itself(
     assert "Traceback" not in page.inner_text("body")
     shot(page, "database-killed")
     fragile.server.ensure_running()
-    wait_until(lambda: badge(page) in {"live", "polling"}, 15)
+    wait_until(lambda: badge(page) in {"live", "quiet", "polling"}, 15)
     for title in TITLES:
         wait_until(lambda title=title: "cannot be reached" not in panel_text(page, title), 10)
     fragile.engine.dispose()
@@ -67,7 +67,7 @@ def test_a_killed_database_shows_within_a_refresh_and_heals_by_itself(
 
 def test_a_dead_kernel_shows_as_offline(page: Page, shaky: Served) -> None:
     open_dashboard(page, shaky.url, ON_BTC)
-    wait_until(lambda: badge(page) in {"live", "polling"})
+    wait_until(lambda: badge(page) in {"live", "quiet", "polling"})
     kernel = wait_until(lambda: _newest_child(shaky.process.pid))
     os.kill(kernel, signal.SIGSTOP)
     try:
@@ -75,7 +75,7 @@ def test_a_dead_kernel_shows_as_offline(page: Page, shaky: Served) -> None:
         assert "no answer" in page.locator(".ap-badge").inner_text()
     finally:
         os.kill(kernel, signal.SIGCONT)
-    wait_until(lambda: badge(page) in {"live", "polling"}, 15)
+    wait_until(lambda: badge(page) in {"live", "quiet", "polling"}, 15)
 
 
 def _newest_child(pid: int) -> int | None:
