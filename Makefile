@@ -28,7 +28,7 @@ demo: $(USE)
 test: lint notebooks
 	@$(PYTHON_M) tests.browser --install
 	@$(PYTHON_M) tests.programs --install
-	$(UNSET) $(PYTHON_M) pytest $(ARGS)
+	$(UNSET) $(PYTHON_M) pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(TEST)
 	$(PYTHON_M) ruff check .
