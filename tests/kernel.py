@@ -24,6 +24,8 @@ def ask(kernel_id: str, expression: str) -> Any:
         )
     finally:
         client.stop_channels()
+        # Left to the garbage collector it would wait for ever for what was not delivered.
+        client.context.destroy(linger=0)
     value = reply["content"]["user_expressions"]["value"]
     assert value["status"] == "ok", value
     return ast.literal_eval(ast.literal_eval(value["data"]["text/plain"]))

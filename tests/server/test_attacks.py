@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from alphapulse_nb.db.connection import connect
 from alphapulse_nb.server.budget import EACH_SECOND, MOST, Budget
 from alphapulse_nb.server.connections import PATIENCE, Connections
+from alphapulse_nb.server.descriptors import CONNECTIONS
 from alphapulse_nb.server.messages import PROTOCOL, UnwelcomeError
 from alphapulse_nb.state import State, Users, prepare
 from alphapulse_nb.state.passwords import LONGEST
@@ -181,15 +182,17 @@ def test_who_asks_for_much_and_reads_nothing_takes_no_memory(served: Served) -> 
 
 def test_more_connections_than_fit_cost_their_owner_the_oldest(served: Served) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < 2_500:
+    needed = CONNECTIONS + 1_500
+    if hard < needed:
         pytest.skip("this machine allows a process too few descriptors to attack with")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2_500), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
     with contextlib.ExitStack() as stack:
         links = [
-            stack.enter_context(socket.create_connection(address(served))) for _ in range(1_100)
+            stack.enter_context(socket.create_connection(address(served)))
+            for _ in range(CONNECTIONS + 100)
         ]
         wait_until(lambda: "too many connections" in served.output())
-        assert psutil.Process(served.process.pid).num_fds() < 1_300
+        assert psutil.Process(served.process.pid).num_fds() < CONNECTIONS + 300
         assert OUTLINE in Visitor(served.url).get().text
         links[0].settimeout(5)
         assert links[0].recv(1) == b""
