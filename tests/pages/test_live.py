@@ -97,8 +97,8 @@ def test_the_address_chooses_and_keys_change_it(page: Page, site: Served) -> Non
     assert page.get_by_label("Time zone").input_value() == "Asia/Tokyo"
     page.keyboard.press("1")
     wait_until(lambda: "range=1h" in page.url)
-    page.keyboard.press("]")
-    wait_until(lambda: "symbol=SOL/USDT" in page.url)
+    page.keyboard.press("[")
+    wait_until(lambda: "symbol=BTC/USDT" in page.url)
     wait_drawn(page)
     page.keyboard.press("?")
     assert page.get_by_role("dialog").is_visible()
