@@ -127,8 +127,6 @@ class Dashboard:
             after=self._finished,
             report=Reporter(),
         )
-        # The page has a stream, and will say when it needs us.
-        self.refresher.idle = bool(os.environ.get("ALPHAPULSE_STREAM"))
         self._build()
         self._add_jobs()
         self._watch()
@@ -189,12 +187,7 @@ class Dashboard:
         self.widget.add_class("ap-page")
 
     def _panel(self, spec: ChartSpec) -> LiveChart:
-        chart = LiveChart(
-            title=spec.title,
-            every=self.refresher.interval,
-            fresh_for=spec.fresh_for,
-            feed=spec.name,
-        )
+        chart = LiveChart(title=spec.title, every=self.refresher.interval, fresh_for=spec.fresh_for)
         chart.on_alive = self.refresher.renew
         chart.on_retry = self.refresher.nudge
         chart.await_view(self._shown(spec, self.selection))
@@ -248,18 +241,11 @@ class Dashboard:
         self.controls.observe(self._chosen, ["symbol", "span"])
         self.controls.observe(lambda change: self._set_interval(change.new), "every")
         self.controls.observe(lambda change: self._set_paused(change.new), "paused")
-        self.controls.on_carrier = self._carried
 
     def _chosen(self, _change: Any) -> None:
         symbol, span = self.controls.symbol, self.controls.span
         if (symbol, span) != (self.selection.symbol, self.selection.span):
             self.select(symbol, span)
-
-    def _carried(self, carrier: str) -> None:
-        """Rest while the page's stream brings the data."""
-        idle = carrier == "stream"
-        if idle != self.refresher.idle:
-            self.refresher.set_idle(idle)
 
     def _set_interval(self, seconds: float) -> None:
         self.refresher.set_interval(seconds)

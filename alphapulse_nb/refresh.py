@@ -89,7 +89,6 @@ class Refresher:
     ) -> None:
         self.interval = interval
         self.paused = False
-        self.idle = False
         self.patience = PATIENCE
         self.turn = 0
         self.ticks = 0
@@ -113,8 +112,8 @@ class Refresher:
 
     @property
     def active(self) -> bool:
-        """Whether ticks happen: nobody else brings the data, and a browser is there to see it."""
-        return not self.idle and not self.paused and self._monotonic() < self._leased_until
+        """Whether ticks happen: not paused, and some browser has shown itself lately."""
+        return not self.paused and self._monotonic() < self._leased_until
 
     def start(self) -> bool:
         """Begin on the running loop. False where there is none: call `run_once` there."""
@@ -167,13 +166,6 @@ class Refresher:
         if not paused:
             self.nudge()
 
-    def set_idle(self, idle: bool) -> None:
-        """Leave the data to somebody else, whatever is asked for, or take it up again at once."""
-        self.idle = idle
-        self.turn += 1
-        if not idle:
-            self.nudge()
-
     def run_once(self) -> None:
         """Run every job in this thread and wait: for scripts, tests and the first cell."""
         with self._around():
@@ -193,7 +185,7 @@ class Refresher:
 
     @property
     def _wanted(self) -> bool:
-        return self.active or (self._forced and not self.idle)
+        return self.active or self._forced
 
     def _signal(self, *, forced: bool = False) -> None:
         self._forced = self._forced or forced

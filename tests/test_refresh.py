@@ -251,29 +251,3 @@ def test_every_tick_ends_once(jobs: int) -> None:
         refresher.stop()
 
     asyncio.run(run())
-
-
-def test_while_somebody_else_brings_the_data_nothing_is_loaded() -> None:
-    loads: list[int] = []
-
-    async def scenario() -> None:
-        refresher = Refresher(0.02)
-        refresher.add(Job("count", lambda: loads.append(1), lambda _: None, lambda _: None))
-        refresher.idle = True
-        refresher.start()
-        refresher.next_turn()
-        refresher.nudge()
-        await asyncio.sleep(0.3)
-        assert loads == []
-        refresher.set_idle(False)
-        async with asyncio.timeout(10):
-            while len(loads) < 3:
-                await asyncio.sleep(0.01)
-        refresher.set_idle(True)
-        await asyncio.sleep(0.3)
-        before = len(loads)
-        await asyncio.sleep(0.3)
-        assert len(loads) == before
-        refresher.stop()
-
-    asyncio.run(scenario())

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import platformdirs
 from pydantic import SecretStr
@@ -28,6 +28,10 @@ from alphapulse_nb.server.shared import Shared
 from alphapulse_nb.server.visits import Visits
 from alphapulse_nb.settings import Settings
 from alphapulse_nb.state import State, Users, prepare, standing
+
+if TYPE_CHECKING:
+    from alphapulse_nb.server.figures import Figures
+    from alphapulse_nb.server.following import Following
 
 _SHARE: Final = Path(__file__).parent / "share"
 _EXTENSIONS: Final = [
@@ -69,56 +73,26 @@ def application(
     """
     _on_jupyter_path()
     from alphapulse_nb.catalog import catalog
-    from alphapulse_nb.server import api, kernels, live_page, pulse, traffic
+    from alphapulse_nb.server import api, kernels, pulse, traffic
     from alphapulse_nb.server.figures import Figures
-    from alphapulse_nb.server.following import Following
     from alphapulse_nb.server.mailbox import Mailbox
     from alphapulse_nb.server.voila_app import AlphaPulse
 
     figures = Figures(queries=catalog())
-    secrets = [value.get_secret_value() for value in _secrets(settings)]
-    logbook = log.configure(
-        form=settings.log_format,
-        file=settings.log_file,
-        debug=settings.debug,
-        brief=brief,
-        secrets=secrets,
-        figures=figures,
-    )
+    logbook = _logbook(settings, figures, brief)
     state = State(db)
     _upgrade(state)
     access = _access(settings, state)
     app = AlphaPulse.instance()
     app.ready = ready
-    app.ip = settings.host
-    app.port = settings.port
-    app.port_retries = 0
-    app.open_browser = False
-    app.token = ""
-    app.base_url = settings.base_url
-    app.notebook_path = str(notebook())
-    app.log_level = "DEBUG" if settings.debug else "WARN"
     app.key = access.rules.key
     means = api.Means()
     app.routes = api.routes(settings.base_url, means)
     app.log_function = traffic.log_function(figures, settings.base_url)
-    _configure(app.config, app, settings)
+    _configure(app, settings)
     nursery = kernels.prepare(app.config)
     mailbox, beat = Mailbox(figures), pulse.Pulse(figures)
-    following = Following(
-        db,
-        state,
-        figures,
-        direct=settings.direct(),
-        interval=settings.refresh_interval,
-        days=settings.event_days,
-        clock=settings.clock,
-    )
-    app.live = live_page.about(
-        app.config.VoilaConfiguration.resources["alphapulse"],
-        settings.refresh_interval,
-        settings.notice,
-    )
+    following = _following(settings, db, state, figures)
 
     def make_shared(kernel_manager: Any) -> Shared:
         return Shared(
@@ -147,18 +121,50 @@ def application(
     app.at_end = [state.close, logbook.close]
     app.initialize([])
     logbook.adopt()
+    _ask(figures, app, nursery, settings.max_kernels)
+    if settings.self_metrics:
+        # Once it listens: only then is its port known where 0 was asked for.
+        app.at_start.append(lambda: _keep_diary(app, Diary(db, figures, f"{app.ip}:{app.port}")))
+    descriptors.make_room(settings.max_kernels)
+    return app
+
+
+def _logbook(settings: Settings, figures: Figures, brief: bool) -> log.Log:
+    return log.configure(
+        form=settings.log_format,
+        file=settings.log_file,
+        debug=settings.debug,
+        brief=brief,
+        secrets=[value.get_secret_value() for value in _secrets(settings)],
+        figures=figures,
+    )
+
+
+def _following(settings: Settings, db: Database, state: State, figures: Figures) -> Following:
+    from alphapulse_nb.server.following import Following
+
+    return Following(
+        db,
+        state,
+        figures,
+        direct=settings.direct(),
+        interval=settings.refresh_interval,
+        days=settings.event_days,
+        clock=settings.clock,
+    )
+
+
+def _ask(figures: Figures, app: Any, nursery: Any, most: int) -> None:
+    """Let the figures ask the server's parts whenever somebody looks."""
+    from alphapulse_nb.server import pulse
+
     pulse.watch(figures)
     figures.ask("viewers", lambda: app.shared.visits.viewers)
     figures.ask("persons", lambda: app.shared.visits.people)
     figures.ask("kernels", lambda: len(app.shared.visits))
     figures.ask("zygote_up", lambda: float(nursery.state[0] == "up"))
     figures.ask("zygote_restarts", lambda: nursery.restarts)
-    figures.set("kernels_limit", settings.max_kernels)
-    if settings.self_metrics:
-        # Once it listens: only then is its port known where 0 was asked for.
-        app.at_start.append(lambda: _keep_diary(app, Diary(db, figures, f"{app.ip}:{app.port}")))
-    descriptors.make_room(settings.max_kernels)
-    return app
+    figures.set("kernels_limit", most)
 
 
 def _keep_diary(app: Any, diary: Diary) -> None:
@@ -184,12 +190,21 @@ async def _zygote(nursery: Any) -> parts.Part:
     return parts.Part("zygote", parts.State.OK, state.value)
 
 
-def _configure(config: Any, app: Any, settings: Settings) -> None:
+def _configure(app: Any, settings: Settings) -> None:
     """What Voila and Jupyter are told."""
-    from alphapulse_nb.server import page
+    from alphapulse_nb.server import live_page, page
     from alphapulse_nb.server.dashboard_page import prepare_notebook
     from alphapulse_nb.widgets import assets
 
+    app.ip = settings.host
+    app.port = settings.port
+    app.port_retries = 0
+    app.open_browser = False
+    app.token = ""
+    app.base_url = settings.base_url
+    app.notebook_path = str(notebook())
+    app.log_level = "DEBUG" if settings.debug else "WARN"
+    config = app.config
     config.KernelManager.transport = "ipc" if sys.platform != "win32" else "tcp"
     # A kernel that died has lost its page's widgets: the page loads again and gets another.
     config.KernelManager.autorestart = False
@@ -206,7 +221,12 @@ def _configure(config: Any, app: Any, settings: Settings) -> None:
     voila.resources = page.resources(
         app.asset_url("plotly", assets.plotly_hash()),
         app.asset_url("widgets", assets.bundle_hash()),
+    )
+    app.live = live_page.about(
+        voila.resources["alphapulse"],
         f"{settings.base_url}stream",
+        settings.refresh_interval,
+        settings.notice,
     )
 
 

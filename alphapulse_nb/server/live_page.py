@@ -65,7 +65,6 @@ class LiveHandler(Handler):
             f'<link rel="icon" href="{page.ICON}">'
             f'<link rel="modulepreload" href="{escape(self.about["widgets"])}" '
             'data-alphapulse="widgets">'
-            f'<link href="{escape(self.about["stream"])}" data-alphapulse="stream">'
             f"<script {mark}>{page.NOTICE_FAILURES}</script>"
             f'<script async src="{escape(self.about["plotly"])}" data-alphapulse="plotly"></script>'
             f"<style>{assets.style()}</style></head>"
@@ -77,11 +76,13 @@ class LiveHandler(Handler):
         )
 
 
-def about(given: dict[str, object], every: float, notice: str) -> dict[str, Any]:
-    """What every such page is told. `given` are the resources of all pages, see `page`."""
+def about(given: dict[str, object], stream: str, every: float, notice: str) -> dict[str, Any]:
+    """What every such page is told. `given` are the resources of all pages, see `page`; `stream`
+    is its address."""
     return {
         **given,
         "config": {
+            "stream": stream,
             "charts": [{"name": spec.name, "title": spec.title} for spec in catalog().values()],
             "spans": list(RANGES),
             "span": DEFAULT_RANGE,

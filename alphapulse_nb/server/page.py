@@ -46,13 +46,12 @@ ICON: Final = "data:image/svg+xml," + quote(_DRAWING, safe="/:='")
 """The picture in a browser's tab."""
 
 
-def resources(plotly_url: str, widgets_url: str, stream_url: str) -> dict[str, object]:
+def resources(plotly_url: str, widgets_url: str) -> dict[str, object]:
     """The values that our template reads, by name."""
     return {
         "alphapulse": {
             "plotly": plotly_url,
             "widgets": widgets_url,
-            "stream": stream_url,
             "style": _ours(assets.style()),
             "script": _ours(_SCRIPT.read_text("utf-8")),
             "skeleton": _ours(skeleton()),
@@ -76,12 +75,16 @@ def outline() -> str:
         "</div></section>"
         for spec in catalog().values()
     )
+    alerts = (
+        '<section class="ap ap-panel ap-alerts"><header class="ap-panel-head"><h2>Alerts</h2>'
+        '</header><div class="ap-alert-list"></div></section>'
+    )
     cards = '<div class="ap-card ap-busy"></div>' * 7
     return (
         '<header class="ap ap-head"><div class="ap-brand">AlphaPulse</div>'
         '<p class="ap-slow" hidden>Still starting. The page goes on by itself.</p></header>'
         f'<div class="ap ap-cards">{cards}</div>'
-        f'<div class="ap-grid">{panels}</div>'
+        f'<div class="ap-grid">{panels}{alerts}</div>'
     )
 
 

@@ -1,6 +1,5 @@
 /** The alerts area: what needs attention now, newest first. */
 
-import { deskOf } from "./desk.js";
 import { duration, make, on, pageZone, setText } from "./dom.js";
 import { clock, stamp } from "./zone.js";
 
@@ -96,20 +95,12 @@ export function followAlerts(desk, area) {
   let breaches = [];
   /** @type {Map<string, number>} when each fault began */
   const since = new Map();
-  const show = () => {
-    if (desk.carrier === "stream") area.show([...faultAlerts(desk, since), ...breaches].slice(0, MOST_ALERTS));
-  };
-  const following = desk.follow("alerts", (message) => {
+  const show = () => area.show([...faultAlerts(desk, since), ...breaches].slice(0, MOST_ALERTS));
+  desk.follow("alerts", (message) => {
     if (message.kind === "value") breaches = message.value;
     show();
   });
-  const timer = setInterval(show, 1000);
-  return {
-    close: () => {
-      clearInterval(timer);
-      following.close();
-    },
-  };
+  setInterval(show, 1000);
 }
 
 /** One alert for panels that fail for the same reason. @param {import("./desk.js").Desk} desk @param {Map<string, number>} since */
@@ -132,15 +123,10 @@ export const alerts = {
   /** @param {{model: any, el: HTMLElement}} context */
   render({ model, el }) {
     const area = new Alerts(el);
-    const desk = deskOf();
-    const show = () => {
-      if (desk?.carrier !== "stream") area.show(model.get("_alerts"));
-    };
+    const show = () => area.show(model.get("_alerts"));
     model.on("change:_alerts", show);
     show();
-    const following = desk && followAlerts(desk, area);
     return () => {
-      following?.close();
       model.off("change:_alerts", show);
       area.destroy();
     };

@@ -3,7 +3,7 @@
  *
  * live      the stream is open, or refreshes arrive on time and the desk is writing
  * quiet     the stream is open, but the newest data is older than it should be
- * polling   the stream is gone and the kernel asks; or, without a stream, nothing new comes
+ * polling   without a stream: refreshes arrive on time, but nothing new comes
  * paused    the viewer stopped the refreshes
  * offline   no connection (the server), no refresh arrives (the kernel), or it brings no data (the
  *           database)
@@ -14,8 +14,8 @@ import { clock } from "./zone.js";
 
 /**
  * @typedef {{at: number, sent: number, newest: number | null, every: number, paused: boolean,
- *   fault: string, carrier?: "stream" | "kernel", lost?: boolean}} Status times in epoch milliseconds: `at` and `newest` on the data's clock, `sent`
- *   on the sender's machine; `every` in seconds
+ *   fault: string, stream?: "open" | "lost"}} Status times in epoch milliseconds: `at` and `newest`
+ *   on the data's clock, `sent` on the sender's machine; `every` in seconds; `stream` where there is one
  */
 
 const QUIET_AFTER = 60e3;
@@ -26,8 +26,8 @@ const QUIET_AFTER = 60e3;
  * @returns {{state: "starting" | "live" | "quiet" | "polling" | "paused" | "offline", text: string}}
  */
 export function judge(status, receivedAt, now) {
-  if (status?.carrier === "stream" && status.lost && status.at) return LOST;
   if (!status?.at) return { state: "starting", text: "Starting" };
+  if (status.stream === "lost") return LOST;
   const silence = now - receivedAt;
   if (!status.paused && silence > 2500 * status.every + 5e3) {
     return { state: "offline", text: `Offline: no answer for ${duration(silence / 1e3)}` };
@@ -36,12 +36,11 @@ export function judge(status, receivedAt, now) {
   if (status.paused) return { state: "paused", text: "Paused" };
   const age = status.newest === null ? null : status.at - status.newest + silence;
   const late = Math.max(QUIET_AFTER, 3e3 * status.every);
-  if (status.carrier === "stream") {
+  if (status.stream) {
     if (age === null) return { state: "quiet", text: "Live: no data yet" };
     if (age > late) return { state: "quiet", text: `Live: nothing new for ${duration(age / 1e3)}` };
     return { state: "live", text: "Live" };
   }
-  if (status.carrier === "kernel") return { state: "polling", text: "Polling: the stream is interrupted" };
   if (age === null) return { state: "polling", text: "Polling: no data yet" };
   if (age > late) return { state: "polling", text: `Polling: nothing new for ${duration(age / 1e3)}` };
   return { state: "live", text: "Live" };
@@ -58,8 +57,6 @@ export class Badge {
     this.status = null;
     this.receivedAt = 0;
     this.lost = false;
-    /** @type {Status | null} what the page knows while the kernel stands in for the stream */
-    this.standIn = null;
     this.root = make("div", "ap-badge");
     this.spoken = this.root.appendChild(make("span", "ap-spoken"));
     this.spoken.setAttribute("role", "status");
@@ -74,27 +71,15 @@ export class Badge {
     this.show();
   }
 
-  /** @param {Status} status @param {boolean} [kept] it was kept by the kernel, and may be old */
+  /** @param {Status} status @param {boolean} [kept] it was kept, and may be old */
   take(status, kept = false) {
     this.status = status;
     this.receivedAt = kept ? Math.min(Date.now(), status.sent) : Date.now();
     this.show();
   }
 
-  /** Show the state of the page's stream, or of the kernel that stands in for it. @param {Status} status */
-  follow(status) {
-    if (status.carrier === "kernel") {
-      this.standIn = status;
-      return this.show();
-    }
-    this.standIn = null;
-    this.status = status;
-    this.receivedAt = status.sent;
-    this.show();
-  }
-
   show() {
-    const status = this.standIn && this.status ? { ...this.status, carrier: this.standIn.carrier } : this.status;
+    const { status } = this;
     const { state, text } = this.lost && status?.at ? LOST : judge(status, this.receivedAt, Date.now());
     this.root.dataset.state = state;
     setText(this.text, text);

@@ -1,6 +1,5 @@
 /** Headline cards: one number each, with its unit in the text. */
 
-import { deskOf } from "./desk.js";
 import { make, setText } from "./dom.js";
 
 /**
@@ -70,7 +69,7 @@ function cardOf(card) {
 export function followCards(desk, row) {
   /** @type {Card[]} */
   let last = [];
-  return desk.follow("headline", (message) => {
+  desk.follow("headline", (message) => {
     if (message.kind !== "value") return;
     last = message.value;
     row.show(last, false);
@@ -81,16 +80,11 @@ export const cards = {
   /** @param {{model: any, el: HTMLElement}} context */
   render({ model, el }) {
     const row = new Cards(el);
-    const desk = deskOf();
-    const show = () => {
-      if (desk?.carrier !== "stream") row.show(model.get("_cards"), model.get("_busy"));
-    };
+    const show = () => row.show(model.get("_cards"), model.get("_busy"));
     model.on("change:_cards", show);
     model.on("change:_busy", show);
     show();
-    const following = desk && followCards(desk, row);
     return () => {
-      following?.close();
       model.off("change:_cards", show);
       model.off("change:_busy", show);
     };

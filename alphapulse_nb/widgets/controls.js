@@ -1,15 +1,13 @@
 /** The head of the dashboard: symbol, range, refresh, pause, time zone, theme, badge. */
 
 import { Badge } from "./badge.js";
-import { deskOf } from "./desk.js";
-import { isDark, make, on, ownPage, page, setText } from "./dom.js";
+import { NO_SYMBOL, isDark, make, on, ownPage, page, setText } from "./dom.js";
 import { localZone, zoneOf } from "./zone.js";
 
 /**
  * Where the choices live: a kernel's model, or the page itself.
  * @typedef {{get: (name: string) => any, set: (name: string, value: any) => void,
- *   watch: (names: string[], call: () => void) => () => void,
- *   carry?: (carrier: "stream" | "kernel") => void}} Choices `carry` tells a kernel who brings the data
+ *   watch: (names: string[], call: () => void) => () => void}} Choices
  */
 
 const INTERVALS = [[5, "5 s"], [10, "10 s"], [30, "30 s"], [60, "1 min"], [300, "5 min"]];
@@ -41,34 +39,12 @@ export class Controls {
     this.startZone();
     this.stops = [
       choices.watch(["symbol", "span", "symbols", "spans", "every", "paused"], () => this.show()),
-      choices.watch(["status"], () => this.heed(choices.get("status"))),
+      choices.watch(["status"], () => this.badge.take(choices.get("status"))),
       on(matchMedia("(prefers-color-scheme: dark)"), "change", () => this.showTheme()),
     ];
     this.show();
     this.showTheme();
-    if (choices.get("status")?.at) this.heed(choices.get("status"), true);
-    const desk = deskOf();
-    if (desk) this.follow(desk);
-  }
-
-  /** What a kernel says of itself, while it brings the data. @param {any} status @param {boolean} [kept] */
-  heed(status, kept = false) {
-    if (deskOf()?.carrier !== "stream") this.badge.take(status, kept);
-  }
-
-  /** Let the page's stream bring the data and the list of symbols. @param {import("./desk.js").Desk} desk */
-  follow(desk) {
-    desk.use(this.choices, this.choices.carry !== undefined);
-    let carrier = "";
-    const look = () => {
-      if (carrier !== desk.carrier) this.choices.carry?.(desk.carrier);
-      carrier = desk.carrier;
-      this.show();
-    };
-    desk.watchers.add(look);
-    look();
-    const timer = setInterval(() => this.badge.follow(desk.status), 500);
-    this.stops.push(() => desk.watchers.delete(look), () => clearInterval(timer));
+    if (choices.get("status")?.at) this.badge.take(choices.get("status"), true);
   }
 
   /** @param {string} label @param {(value: string) => void} choose @param {string} [caption] */
@@ -118,7 +94,7 @@ export class Controls {
   show() {
     const { choices } = this;
     const symbol = choices.get("symbol");
-    const symbols = deskOf()?.symbols.length ? deskOf()?.symbols : choices.get("symbols");
+    const symbols = choices.get("symbols");
     const known = symbols.includes(symbol);
     const list = known ? symbols : [symbol, ...symbols];
     fillSelect(this.symbol, list.map((/** @type {string} */ name) => [
@@ -128,10 +104,10 @@ export class Controls {
     fillSelect(this.every, listed ? INTERVALS : [[every, `${every} s`], ...INTERVALS], every);
     this.showRanges();
     const paused = choices.get("paused");
-    setText(this.now, [symbol, choices.get("span")].filter((word) => word !== "–").join(" · "));
+    setText(this.now, [symbol, choices.get("span")].filter((word) => word !== NO_SYMBOL).join(" · "));
     setText(this.pause, paused ? "Resume" : "Pause");
     this.pause.setAttribute("aria-pressed", String(paused));
-    if (ownPage() && symbol !== "–") document.title = `${symbol} · AlphaPulse`;
+    if (ownPage() && symbol !== NO_SYMBOL) document.title = `${symbol} · AlphaPulse`;
   }
 
   showRanges() {
@@ -253,7 +229,6 @@ export const controls = {
         for (const event of events) model.on(event, call);
         return () => events.forEach((event) => model.off(event, call));
       },
-      carry: (carrier) => model.send({ kind: "carrier", carrier }),
     });
     return () => head.destroy();
   },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 import traitlets
@@ -42,7 +41,6 @@ class Controls(Widget):
     _status = traitlets.Dict().tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
-        self.on_carrier: Callable[[str], None] = _nothing
         super().__init__("controls", **traits)
 
     def __repr__(self) -> str:
@@ -62,11 +60,6 @@ class Controls(Widget):
             "sent": time.time() * 1e3,
             "fault": fault,
         }
-
-    def receive(self, message: dict[str, Any]) -> None:
-        """The page tells who brings its data: its server's stream, or this kernel."""
-        if message.get("kind") == "carrier" and message.get("carrier") in {"stream", "kernel"}:
-            self.on_carrier(message["carrier"])
 
     def accepts(self, name: str, value: object) -> bool:
         """Whether it is a choice of the viewer's, and one that there is."""
@@ -95,7 +88,3 @@ class Controls(Widget):
     def _sane_interval(self, proposal: dict[str, Any]) -> float:
         value = float(proposal["value"])
         return value if SHORTEST <= value <= LONGEST else self.every
-
-
-def _nothing(_: str) -> None:
-    """For controls that no dashboard listens to."""

@@ -8,6 +8,9 @@ export const page = (globalThis.__alphapulse ??= {});
 /** The zone in which this page shows times. */
 export const pageZone = () => zoneOf(page.zone ?? "local");
 
+/** What stands for the symbol until one is known. */
+export const NO_SYMBOL = "–";
+
 /** Whether the page is ours alone, so that its address, title and theme are ours to change. */
 export const ownPage = () => document.body.dataset.alphapulse === "page";
 

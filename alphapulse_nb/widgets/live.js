@@ -3,15 +3,16 @@
 import { Alerts, followAlerts } from "./alerts.js";
 import { Cards, followCards } from "./cards.js";
 import { Controls } from "./controls.js";
-import { Switch, deskOf } from "./desk.js";
-import { make, page } from "./dom.js";
+import { Desk, FeedTransport } from "./desk.js";
+import { NO_SYMBOL, make } from "./dom.js";
 import { Panel, Source } from "./panel.js";
 import { plotly } from "./plot.js";
 import { startShortcuts } from "./shortcuts.js";
+import { Stream } from "./stream.js";
 
 /**
  * @typedef {{name: string, title: string}} Chart
- * @typedef {{charts: Chart[], spans: string[], span: string, every: number, notice: string,
+ * @typedef {{stream: string, charts: Chart[], spans: string[], span: string, every: number, notice: string,
  *   person: string, zone: string, height: number, swaps: Record<string, string>}} Config
  */
 
@@ -48,12 +49,10 @@ class OwnChoices {
 
 /** @param {HTMLElement} root @param {Config} config */
 export function live(root, config) {
-  const desk = deskOf();
-  if (!desk) throw new Error("this page has no stream");
   const query = new URLSearchParams(location.search);
   const span = query.get("range") ?? "";
   const choices = new OwnChoices({
-    symbol: query.get("symbol") || "–",
+    symbol: query.get("symbol") || NO_SYMBOL,
     span: config.spans.includes(span) ? span : config.span,
     spans: config.spans,
     symbols: [],
@@ -63,30 +62,31 @@ export function live(root, config) {
     person: config.person,
     zone: config.zone,
   });
-  desk.stream.refused = signInAgain;
+  const desk = new Desk(new Stream(config.stream, signInAgain), choices);
   const [head, cards, grid] = ["", "", "ap-grid"].map((kind) => make("div", kind));
   const controls = new Controls(head, choices);
+  setInterval(() => controls.badge.take(desk.status, true), 500);
   followCards(desk, new Cards(cards));
   for (const chart of config.charts) grid.append(panelOf(desk, chart, config));
   const area = grid.appendChild(make("div", ""));
   followAlerts(desk, new Alerts(area));
   root.replaceChildren(head, cards, grid);
-  if (query.has("kiosk")) kiosk(root);
+  if (query.has("kiosk")) kiosk();
   startShortcuts(choices, controls);
 }
 
 /** @param {import("./desk.js").Desk} desk @param {Chart} chart @param {Config} config */
 function panelOf(desk, chart, config) {
   const place = make("div", "");
-  const source = new Source(new Switch(desk, chart.name, null), () => desk.drawEvery);
+  const source = new Source(new FeedTransport(desk, chart.name), () => desk.drawEvery);
   desk.sources.add(source);
-  page.panels = [...(page.panels ?? []), new Panel(place, source, {
-    title: chart.title, height: config.height, swaps: config.swaps, plotly })];
+  new Panel(place, source, {
+    title: chart.title, height: config.height, swaps: config.swaps, plotly });
   return place;
 }
 
-/** A page for a wall: no controls, no pointer, a screen that stays on. @param {HTMLElement} root */
-function kiosk(root) {
+/** A page for a wall: no controls, no pointer, a screen that stays on */
+function kiosk() {
   document.body.classList.add("ap-kiosk");
   let timer = 0;
   const move = () => {
@@ -101,7 +101,6 @@ function kiosk(root) {
   };
   document.addEventListener("visibilitychange", stay);
   stay();
-  root.dataset.kiosk = "";
 }
 
 /** Where connecting fails again and again: is it that we have to sign in? */

@@ -1,6 +1,6 @@
 /**
- * The page's one socket to our server: feeds that are watched, and the events of the desk. It connects
- * again by itself and then asks for everything anew. See docs/stream.md for what is said on it.
+ * The page's one socket to our server, for the feeds that it watches. It connects again by itself
+ * and then asks for everything anew. See docs/stream.md for what is said on it.
  */
 
 /**
@@ -34,16 +34,12 @@ export class Stream {
     this.silent = false;
     /** @type {Map<object, {asked: Asked, take: Take}>} */
     this.watches = new Map();
-    /** @type {Set<() => void>} */
-    this.onState = new Set();
-    /** @type {Set<(event: any) => void>} */
-    this.onEvent = new Set();
-    this.timer = setInterval(() => this.listenForSilence(), 500);
-    this.wake = () => {
+    setInterval(() => this.listenForSilence(), 500);
+    const wake = () => {
       if (this.state !== "open") this.connect();
     };
-    addEventListener("online", this.wake);
-    addEventListener("pageshow", this.wake);
+    addEventListener("online", wake);
+    addEventListener("pageshow", wake);
     this.connect();
   }
 
@@ -91,7 +87,6 @@ export class Stream {
     this.heardAt = Date.now();
     this.asked = false;
     this.become("open");
-    this.say("subscribe", { types: ["notification", "system_status"] });
     const asked = new Set();
     for (const watch of this.watches.values()) {
       const name = JSON.stringify([watch.asked.feed, watch.asked.symbol, watch.asked.span]);
@@ -119,20 +114,13 @@ export class Stream {
       this.say("ping", {});
       this.asked = true;
     }
-    this.beSilent(this.state === "open" && silence > SILENT_AFTER);
+    this.silent = this.state === "open" && silence > SILENT_AFTER;
     if (silence > DEAD_AFTER && this.socket) {
       const socket = this.socket;
       this.drop();
       this.socket = socket;
       this.closed(socket);
     }
-  }
-
-  /** @param {boolean} silent */
-  beSilent(silent) {
-    if (silent === this.silent) return;
-    this.silent = silent;
-    for (const call of this.onState) call();
   }
 
   drop() {
@@ -148,14 +136,13 @@ export class Stream {
     if (state === this.state) return;
     this.state = state;
     this.since = Date.now();
-    for (const call of this.onState) call();
   }
 
   /** @param {string | ArrayBuffer} data */
   heard(data) {
     this.heardAt = Date.now();
     this.asked = false;
-    this.beSilent(false);
+    this.silent = false;
     if (typeof data !== "string") {
       const length = new DataView(data).getUint32(0, true);
       const head = new TextDecoder().decode(new Uint8Array(data, 4, length));
@@ -165,7 +152,6 @@ export class Stream {
     const said = JSON.parse(data);
     if (said.type === "feed") this.deliver(said.data);
     else if (said.type === "error") this.fail(said);
-    else for (const call of this.onEvent) call(said);
   }
 
   /** @param {any} message @param {DataView} [buffer] */
@@ -186,14 +172,6 @@ export class Stream {
       const about = { view, at: Date.now(), every: asked.every || 10 };
       take({ kind: "fault", component: "Stream", message: said.data.message, ...about });
     }
-  }
-
-  close() {
-    clearInterval(this.timer);
-    clearTimeout(this.again);
-    removeEventListener("online", this.wake);
-    removeEventListener("pageshow", this.wake);
-    this.drop();
   }
 }
 
