@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import uuid4
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
@@ -52,9 +52,21 @@ async def kernel(
     folder: Path, specs: KernelSpecManager, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Kernel]:
     """A kernel that has answered its first question, killed at the end."""
-    manager = AsyncKernelManager(
-        transport="ipc", kernel_spec_manager=specs, connection_file=str(folder / f"{uuid4()}.json")
-    )
+    # A socket's path has 107 bytes at most, and a test's own folder may have most of them.
+    with TemporaryDirectory(prefix="ap-") as short:
+        manager = AsyncKernelManager(
+            transport="ipc",
+            kernel_spec_manager=specs,
+            connection_file=str(Path(short) / "kernel.json"),
+        )
+        async with _started(manager, folder, environment) as made:
+            yield made
+
+
+@asynccontextmanager
+async def _started(
+    manager: AsyncKernelManager, folder: Path, environment: Mapping[str, str] | None
+) -> AsyncIterator[Kernel]:
     more = {} if environment is None else {"env": dict(environment)}
     await manager.start_kernel(cwd=str(folder), **more)
     client = manager.client()

@@ -477,12 +477,14 @@ def test_who_never_reads_is_dropped_and_delays_nobody(
         async with client(server) as end:
             await end.ask("subscribe")
             waits = []
+            start = time.monotonic()
             while server.stream_count() > 1:
+                assert time.monotonic() - start < 60
+                await asyncio.sleep(0.002)
                 began = time.monotonic()
                 await add_later(server, count=20, note="x" * 2_000)
                 await end.until("signal")
                 waits.append(time.monotonic() - began)
-                assert len(waits) < 2_000
             assert sorted(waits)[len(waits) // 2] < 0.5
             grown = psutil.Process().memory_info().rss - before
             assert grown < 40 << 20
