@@ -121,11 +121,16 @@ class Dashboard:
         )
         if self.selection.span not in RANGES:
             self.selection = Selection(self.selection.symbol, DEFAULT_RANGE)
+        # The server's stream shows its database, so another one's dashboard has nothing of it.
+        self._streamed = (
+            db is None and settings is None and bool(os.environ.get("ALPHAPULSE_STREAM"))
+        )
         self.refresher = Refresher(
             self.settings.refresh_interval,
             around=self.db.session,
             after=self._finished,
             report=Reporter(),
+            asleep=self._streamed,
         )
         self._build()
         self._add_jobs()
@@ -178,20 +183,30 @@ class Dashboard:
             notice=self.settings.notice,
             zone=os.environ.get("ALPHAPULSE_ZONE") or "local",
             person=os.environ.get("ALPHAPULSE_USER", "") if _signed_in() else "",
+            streamed=self._streamed,
         )
-        self.cards = Cards()
-        self.alerts = Alerts()
+        self.cards = Cards(feed=self._feed("headline"))
+        self.alerts = Alerts(feed=self._feed("alerts"))
         self._grid = ipywidgets.Box([*self.charts.values(), self.alerts])
         self._grid.add_class("ap-grid")
         self.widget = ipywidgets.VBox([self.controls, self.cards, self._grid])
         self.widget.add_class("ap-page")
 
     def _panel(self, spec: ChartSpec) -> LiveChart:
-        chart = LiveChart(title=spec.title, every=self.refresher.interval, fresh_for=spec.fresh_for)
+        chart = LiveChart(
+            title=spec.title,
+            every=self.refresher.interval,
+            fresh_for=spec.fresh_for,
+            feed=self._feed(spec.name),
+        )
         chart.on_alive = self.refresher.renew
         chart.on_retry = self.refresher.nudge
         chart.await_view(self._shown(spec, self.selection))
         return chart
+
+    def _feed(self, name: str) -> str:
+        """The feed of a page's stream; none where the page has no stream."""
+        return name if self._streamed else ""
 
     def _add_jobs(self) -> None:
         add = self._add_job

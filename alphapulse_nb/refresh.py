@@ -75,6 +75,7 @@ class Refresher:
     around: entered while any job of a tick runs, to share connections.
     after: called on the loop when all jobs of a tick have ended.
     report: takes what each tick cost, on the loop; must not raise.
+    asleep: wait until some browser asks for it.
     monotonic: the clock, in seconds.
     """
 
@@ -85,6 +86,7 @@ class Refresher:
         around: Callable[[], AbstractContextManager[Any]] = nullcontext,
         after: Callable[[], None] = lambda: None,
         report: Callable[[reports.Refresh], None] = lambda _: None,
+        asleep: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.interval = interval
@@ -97,7 +99,7 @@ class Refresher:
         self._tell = report
         self._monotonic = monotonic
         self._jobs: list[Job] = []
-        self._leased_until = monotonic() + LEASE
+        self._leased_until = monotonic() + (0 if asleep else LEASE)
         self._due = monotonic()
         self._begun = float("-inf")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -113,7 +115,11 @@ class Refresher:
     @property
     def active(self) -> bool:
         """Whether ticks happen: not paused, and some browser has shown itself lately."""
-        return not self.paused and self._monotonic() < self._leased_until
+        return not self.paused and self._leased
+
+    @property
+    def _leased(self) -> bool:
+        return self._monotonic() < self._leased_until
 
     def start(self) -> bool:
         """Begin on the running loop. False where there is none: call `run_once` there."""
@@ -134,13 +140,13 @@ class Refresher:
 
     def renew(self) -> None:
         """A browser is there. Safe from any thread."""
-        lapsed = self._monotonic() >= self._leased_until
+        lapsed = not self._leased
         self._leased_until = self._monotonic() + LEASE
         if lapsed:
             self.nudge()
 
     def nudge(self) -> None:
-        """Tick now, even when paused. Safe from any thread.
+        """Tick now, even when paused, if somebody looks. Safe from any thread.
 
         A page may ask for it as often as it likes, and gets a few ticks a second.
         """
@@ -185,7 +191,7 @@ class Refresher:
 
     @property
     def _wanted(self) -> bool:
-        return self.active or self._forced
+        return self._leased and (self._forced or not self.paused)
 
     def _signal(self, *, forced: bool = False) -> None:
         self._forced = self._forced or forced

@@ -26,6 +26,8 @@ class Cable:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._refused: set[str] = set()
+        self._paths: dict[asyncio.StreamWriter, str] = {}
         self._mended = asyncio.Event()
         self._held = asyncio.Event()
 
@@ -72,6 +74,20 @@ class Cable:
         """Let connections through again that are made from now on."""
         self._do(self._mended.set)
 
+    def refuse(self, path: str) -> None:
+        """Close the connections that began with a request for a path like this, and make none."""
+        self._do(lambda: self._refuse(path))
+
+    def allow(self, path: str) -> None:
+        """Let them through again."""
+        self._do(lambda: self._refused.discard(path))
+
+    def _refuse(self, path: str) -> None:
+        self._refused.add(path)
+        for writer, begun in self._paths.items():
+            if begun.startswith(path):
+                writer.transport.abort()
+
     def _do(self, call: Callable[[], Any]) -> None:
         done = threading.Event()
         self._loop.call_soon_threadsafe(lambda: (call(), done.set()))
@@ -98,6 +114,13 @@ class Cable:
         task.add_done_callback(self._tasks.discard)
         try:
             await self._mended.wait()
+            first = await reader.read(_PART)
+            path = first.partition(b" ")[2].partition(b" ")[0].decode("latin-1")
+            if any(path.startswith(refused) for refused in self._refused):
+                writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
+                writer.close()
+                return
+            self._paths[writer] = path
             host, port = self._target.hostname, self._target.port
             far_reader, far_writer = await asyncio.open_connection(host, port)
         except OSError:
@@ -106,6 +129,7 @@ class Cable:
         except asyncio.CancelledError:
             return
         self._writers.add(far_writer)
+        far_writer.write(first)
         for source, sink in ((reader, far_writer), (far_reader, writer)):
             carrying = asyncio.ensure_future(self._carry(source, sink))
             self._tasks.add(carrying)

@@ -53,6 +53,11 @@ def headline(frame: pd.DataFrame, view: View = View()) -> list[Card]:  # noqa: B
     ]
 
 
+def blank() -> list[Card]:
+    """The same cards before anything is known."""
+    return [Card(key, label, None, kind, "plain", "") for key, label, kind, _ in _LAYOUT]
+
+
 def _finite(value: object) -> float | None:
     if not isinstance(value, int | float) or not math.isfinite(value):
         return None

@@ -22,6 +22,7 @@ from typing import Any, Final
 from alphapulse_nb.db import triggers
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.db.listen import Listener, Pauses
+from alphapulse_nb.db.listen import Standing as Heard
 from alphapulse_nb.db.listen import State as Hearing
 from alphapulse_nb.errors import (
     AlphaPulseError,
@@ -70,6 +71,7 @@ class Tail:
     interval: seconds after which tables are looked at where no trigger tells of them.
     days: how long events are kept.
     now: the clock of what is posted. The relay's own is never set.
+    changed: called on the loop when the database has gone or come back.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Tail:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         figures: Figures | None = None,
         pauses: Pauses | None = None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._db = db
         self._state = state
@@ -95,9 +98,11 @@ class Tail:
             self._direct,
             (triggers.CHANNEL, logs.CHANNEL),
             self._heard,
-            lambda _: self._look(),
+            self._stood,
             pauses=pauses,
         )
+        self._changed = changed
+        self._was_heard = False
         self.kinds = Kinds()
         self._identity = ""
         self._ring = Ring()
@@ -223,6 +228,14 @@ class Tail:
             if not payload.isdecimal() or int(payload) < self._ring.newest:
                 self._care = 0.0
             self._wake.set()
+
+    def _stood(self, standing: Heard) -> None:
+        """The connection that listens has come, or gone, or could not be made again."""
+        self._look()
+        is_heard = standing.state is Hearing.UP
+        if is_heard != self._was_heard:
+            self._was_heard = is_heard
+            self._changed()
 
     def _look(self) -> None:
         """Something may have happened: on the loop."""

@@ -221,10 +221,10 @@ def _configure(app: Any, settings: Settings) -> None:
     voila.resources = page.resources(
         app.asset_url("plotly", assets.plotly_hash()),
         app.asset_url("widgets", assets.bundle_hash()),
+        f"{settings.base_url}stream",
     )
     app.live = live_page.about(
         voila.resources["alphapulse"],
-        f"{settings.base_url}stream",
         settings.refresh_interval,
         settings.notice,
     )

@@ -49,6 +49,7 @@ class _Kernels:
             "ALPHAPULSE_USER": person.name,
             "ALPHAPULSE_ROLE": person.role.value,
             "ALPHAPULSE_ZONE": person.zone,
+            "ALPHAPULSE_STREAM": "1",
             # Whom a proxy vouches for cannot sign out here.
             "ALPHAPULSE_SIGNED_IN": "1" if cookies.session(page) else "",
         }

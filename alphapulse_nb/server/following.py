@@ -40,6 +40,7 @@ class Following:
         self._direct = (
             None if direct is None else Database(direct, statement_timeout=db.statement_timeout)
         )
+        hub = Hub(db, clock, interval)
         self.tail = Tail(
             db,
             state,
@@ -48,8 +49,8 @@ class Following:
             days=days,
             now=clock,
             figures=figures,
+            changed=hub.refresh,
         )
-        hub = Hub(db, clock, interval)
         self.stream = Stream(self.tail, self.tail.kinds, hub)
         figures.ask("relay_up", lambda: float(self.tail.relaying))
         figures.ask("listener_up", lambda: float(self.tail.listening))

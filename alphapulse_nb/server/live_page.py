@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from html import escape
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from tornado.web import authenticated
 
 from alphapulse_nb.catalog import catalog
 from alphapulse_nb.charts import theme
+from alphapulse_nb.charts.headline import blank
 from alphapulse_nb.people import Person
 from alphapulse_nb.queries import DEFAULT_RANGE, RANGES
 from alphapulse_nb.server import cookies, headers, page
@@ -76,14 +78,14 @@ class LiveHandler(Handler):
         )
 
 
-def about(given: dict[str, object], stream: str, every: float, notice: str) -> dict[str, Any]:
-    """What every such page is told. `given` are the resources of all pages, see `page`; `stream`
-    is its address."""
+def about(given: dict[str, object], every: float, notice: str) -> dict[str, Any]:
+    """What every such page is told. `given` are the resources of all pages, see `page`."""
     return {
         **given,
         "config": {
-            "stream": stream,
+            "stream": given["stream"],
             "charts": [{"name": spec.name, "title": spec.title} for spec in catalog().values()],
+            "cards": [asdict(card) for card in blank()],
             "spans": list(RANGES),
             "span": DEFAULT_RANGE,
             "every": every,

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from alphapulse_nb.catalog import catalog
+from alphapulse_nb.charts.headline import blank
 from alphapulse_nb.widgets import assets
 from alphapulse_nb.widgets.live_chart import HEIGHT
 
@@ -46,12 +47,13 @@ ICON: Final = "data:image/svg+xml," + quote(_DRAWING, safe="/:='")
 """The picture in a browser's tab."""
 
 
-def resources(plotly_url: str, widgets_url: str) -> dict[str, object]:
+def resources(plotly_url: str, widgets_url: str, stream_url: str) -> dict[str, object]:
     """The values that our template reads, by name."""
     return {
         "alphapulse": {
             "plotly": plotly_url,
             "widgets": widgets_url,
+            "stream": stream_url,
             "style": _ours(assets.style()),
             "script": _ours(_SCRIPT.read_text("utf-8")),
             "skeleton": _ours(skeleton()),
@@ -79,7 +81,11 @@ def outline() -> str:
         '<section class="ap ap-panel ap-alerts"><header class="ap-panel-head"><h2>Alerts</h2>'
         '</header><div class="ap-alert-list"></div></section>'
     )
-    cards = '<div class="ap-card ap-busy"></div>' * 7
+    cards = "".join(
+        '<div class="ap-card ap-busy">'
+        f'<span class="ap-card-label">{escape(card.label)}</span></div>'
+        for card in blank()
+    )
     return (
         '<header class="ap ap-head"><div class="ap-brand">AlphaPulse</div>'
         '<p class="ap-slow" hidden>Still starting. The page goes on by itself.</p></header>'

@@ -100,6 +100,7 @@
     /** @param {string | URL} url @param {string | string[]} [protocols] */
     constructor(url, protocols) {
       super(url, protocols);
+      if (!String(url).includes("/api/kernels/")) return;
       socket = this;
       this.addEventListener("open", () => {
         heard = Date.now();

@@ -1,5 +1,6 @@
 /** The alerts area: what needs attention now, newest first. */
 
+import { deskOf } from "./desk.js";
 import { duration, make, on, pageZone, setText } from "./dom.js";
 import { clock, stamp } from "./zone.js";
 
@@ -95,12 +96,20 @@ export function followAlerts(desk, area) {
   let breaches = [];
   /** @type {Map<string, number>} when each fault began */
   const since = new Map();
-  const show = () => area.show([...faultAlerts(desk, since), ...breaches].slice(0, MOST_ALERTS));
-  desk.follow("alerts", (message) => {
+  const show = () => {
+    if (desk.carrier === "stream") area.show([...faultAlerts(desk, since), ...breaches].slice(0, MOST_ALERTS));
+  };
+  const following = desk.follow("alerts", (message) => {
     if (message.kind === "value") breaches = message.value;
     show();
   });
-  setInterval(show, 1000);
+  const timer = setInterval(show, 1000);
+  return {
+    close: () => {
+      clearInterval(timer);
+      following.close();
+    },
+  };
 }
 
 /** One alert for panels that fail for the same reason. @param {import("./desk.js").Desk} desk @param {Map<string, number>} since */
@@ -123,10 +132,15 @@ export const alerts = {
   /** @param {{model: any, el: HTMLElement}} context */
   render({ model, el }) {
     const area = new Alerts(el);
-    const show = () => area.show(model.get("_alerts"));
+    const desk = model.get("_feed_name") ? deskOf() : null;
+    const show = () => {
+      if (desk?.carrier !== "stream") area.show(model.get("_alerts"));
+    };
+    const following = desk && followAlerts(desk, area);
     model.on("change:_alerts", show);
     show();
     return () => {
+      following?.close();
       model.off("change:_alerts", show);
       area.destroy();
     };

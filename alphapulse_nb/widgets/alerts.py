@@ -16,12 +16,16 @@ MOST: Final = 50
 
 
 class Alerts(Widget):
-    """A list of alerts, newest first."""
+    """A list of alerts, newest first.
+
+    `feed` names the feed of the server's stream that brings the same, for pages that have a stream.
+    """
 
     _alerts: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    _feed_name = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, **traits: Any) -> None:
-        super().__init__("alerts", **traits)
+    def __init__(self, *, feed: str = "", **traits: Any) -> None:
+        super().__init__("alerts", _feed_name=feed, **traits)
 
     def __repr__(self) -> str:
         return f"Alerts({len(self._alerts)})"

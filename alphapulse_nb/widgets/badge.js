@@ -3,7 +3,8 @@
  *
  * live      the stream is open, or refreshes arrive on time and the desk is writing
  * quiet     the stream is open, but the newest data is older than it should be
- * polling   without a stream: refreshes arrive on time, but nothing new comes
+ * polling   the stream is lost and the kernel asks the database instead; or there is no stream,
+ *           refreshes arrive on time, but nothing new comes
  * paused    the viewer stopped the refreshes
  * offline   no connection (the server), no refresh arrives (the kernel), or it brings no data (the
  *           database)
@@ -14,8 +15,9 @@ import { clock } from "./zone.js";
 
 /**
  * @typedef {{at: number, sent: number, newest: number | null, every: number, paused: boolean,
- *   fault: string, stream?: "open" | "lost"}} Status times in epoch milliseconds: `at` and `newest`
- *   on the data's clock, `sent` on the sender's machine; `every` in seconds; `stream` where there is one
+ *   fault: string, stream?: "open" | "lost" | "replaced"}} Status times in epoch milliseconds: `at` and `newest`
+ *   on the data's clock, `sent` on the sender's machine; `every` in seconds; `stream` where there is
+ *   one, which the kernel may replace
  */
 
 const QUIET_AFTER = 60e3;
@@ -36,6 +38,7 @@ export function judge(status, receivedAt, now) {
   if (status.paused) return { state: "paused", text: "Paused" };
   const age = status.newest === null ? null : status.at - status.newest + silence;
   const late = Math.max(QUIET_AFTER, 3e3 * status.every);
+  if (status.stream === "replaced") return { state: "polling", text: "Polling: the stream is interrupted" };
   if (status.stream) {
     if (age === null) return { state: "quiet", text: "Live: no data yet" };
     if (age > late) return { state: "quiet", text: `Live: nothing new for ${duration(age / 1e3)}` };
@@ -80,7 +83,9 @@ export class Badge {
 
   show() {
     const { status } = this;
-    const { state, text } = this.lost && status?.at ? LOST : judge(status, this.receivedAt, Date.now());
+    // Whether the kernel can be reached does not matter while a stream brings the data.
+    const isLost = this.lost && status?.at && status.stream !== "open";
+    const { state, text } = isLost ? LOST : judge(status, this.receivedAt, Date.now());
     this.root.dataset.state = state;
     setText(this.text, text);
     setText(this.spoken, state === "offline" && status?.fault ? text : state);

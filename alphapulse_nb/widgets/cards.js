@@ -1,5 +1,6 @@
 /** Headline cards: one number each, with its unit in the text. */
 
+import { deskOf } from "./desk.js";
 import { make, setText } from "./dom.js";
 
 /**
@@ -37,10 +38,13 @@ export class Cards {
     el.replaceChildren(this.root);
     /** @type {Map<string, HTMLElement>} */
     this.cards = new Map();
+    /** @type {Card[]} */
+    this.shown = [];
   }
 
   /** @param {Card[]} cards @param {boolean} busy */
   show(cards, busy) {
+    this.shown = cards;
     if (cards.length !== this.cards.size || cards.some((card) => !this.cards.has(card.key))) {
       this.cards = new Map(cards.map((card) => [card.key, cardOf(card)]));
       this.root.replaceChildren(...this.cards.values());
@@ -67,24 +71,26 @@ function cardOf(card) {
 
 /** Show a desk's cards. @param {import("./desk.js").Desk} desk @param {Cards} row */
 export function followCards(desk, row) {
-  /** @type {Card[]} */
-  let last = [];
-  desk.follow("headline", (message) => {
-    if (message.kind !== "value") return;
-    last = message.value;
-    row.show(last, false);
-  }, () => row.show(last, true));
+  return desk.follow("headline", (message) => {
+    if (message.kind === "value") row.show(message.value, false);
+  }, () => row.show(row.shown, true));
 }
 
 export const cards = {
   /** @param {{model: any, el: HTMLElement}} context */
   render({ model, el }) {
     const row = new Cards(el);
-    const show = () => row.show(model.get("_cards"), model.get("_busy"));
+    const desk = model.get("_feed_name") ? deskOf() : null;
+    const show = () => {
+      if (desk?.carrier !== "stream") row.show(model.get("_cards"), model.get("_busy"));
+    };
+    row.show(model.get("_cards"), true);
+    const following = desk && followCards(desk, row);
     model.on("change:_cards", show);
     model.on("change:_busy", show);
     show();
     return () => {
+      following?.close();
       model.off("change:_cards", show);
       model.off("change:_busy", show);
     };

@@ -1,22 +1,24 @@
 /** The head of the dashboard: symbol, range, refresh, pause, time zone, theme, badge. */
 
 import { Badge } from "./badge.js";
+import { deskOf } from "./desk.js";
 import { NO_SYMBOL, isDark, make, on, ownPage, page, setText } from "./dom.js";
+import { startKiosk } from "./kiosk.js";
+import { startShortcuts } from "./shortcuts.js";
 import { localZone, zoneOf } from "./zone.js";
 
-/**
- * Where the choices live: a kernel's model, or the page itself.
- * @typedef {{get: (name: string) => any, set: (name: string, value: any) => void,
- *   watch: (names: string[], call: () => void) => () => void}} Choices
- */
+/** @typedef {import("./choices.js").Choices} Choices */
 
 const INTERVALS = [[5, "5 s"], [10, "10 s"], [30, "30 s"], [60, "1 min"], [300, "5 min"]];
 const ZONE_KEY = "alphapulse.zone";
 const THEME_KEY = "alphapulse.theme";
 
 export class Controls {
-  /** @param {HTMLElement} el @param {Choices} choices */
-  constructor(el, choices) {
+  /**
+   * @param {HTMLElement} el @param {Choices} choices
+   * @param {import("./desk.js").Desk | null} [desk] where the page has a stream
+   */
+  constructor(el, choices, desk) {
     this.choices = choices;
     this.badge = new Badge();
     this.root = make("header", "ap ap-head");
@@ -39,12 +41,25 @@ export class Controls {
     this.startZone();
     this.stops = [
       choices.watch(["symbol", "span", "symbols", "spans", "every", "paused"], () => this.show()),
-      choices.watch(["status"], () => this.badge.take(choices.get("status"))),
+      this.feedBadge(desk),
       on(matchMedia("(prefers-color-scheme: dark)"), "change", () => this.showTheme()),
     ];
     this.show();
     this.showTheme();
-    if (choices.get("status")?.at) this.badge.take(choices.get("status"), true);
+    if (!ownPage()) return;
+    this.stops.push(startShortcuts(choices, this));
+    if (new URLSearchParams(location.search).has("kiosk")) startKiosk();
+  }
+
+  /** Tell the badge how the desk does, else the kernel. @param {import("./desk.js").Desk | null} [desk] */
+  feedBadge(desk) {
+    const { badge, choices } = this;
+    if (desk) {
+      const timer = setInterval(() => badge.take(desk.status, true), 500);
+      return () => clearInterval(timer);
+    }
+    if (choices.get("status")?.at) badge.take(choices.get("status"), true);
+    return choices.watch(["status"], () => badge.take(choices.get("status")));
   }
 
   /** @param {string} label @param {(value: string) => void} choose @param {string} [caption] */
@@ -218,7 +233,9 @@ function store(key, value) {
 export const controls = {
   /** @param {{model: any, el: HTMLElement}} context */
   render({ model, el }) {
-    const head = new Controls(el, {
+    const desk = model.get("_streamed") ? deskOf() : null;
+    /** @type {Choices} */
+    const kernel = {
       get: (name) => model.get(name === "status" ? "_status" : name),
       set: (name, value) => {
         model.set(name, value);
@@ -229,7 +246,12 @@ export const controls = {
         for (const event of events) model.on(event, call);
         return () => events.forEach((event) => model.off(event, call));
       },
-    });
-    return () => head.destroy();
+    };
+    const unmirror = desk?.mirror(kernel);
+    const head = new Controls(el, desk?.choices ?? kernel, desk);
+    return () => {
+      head.destroy();
+      unmirror?.();
+    };
   },
 };

@@ -26,7 +26,8 @@ class Controls(Widget):
 
     `span` is one of `spans`; `every` is in seconds; `zone` is an IANA name, or `local` for the
     browser's own; `notice` is a few words beside the name; `person` is who signed in, if anybody.
-    `report()` feeds the badge.
+    `report()` feeds the badge, unless the controls are `streamed`: then a page that has a stream
+    follows that, and the kernel stands behind it.
     """
 
     symbol = traitlets.Unicode().tag(sync=True)
@@ -39,9 +40,10 @@ class Controls(Widget):
     symbols = traitlets.List(traitlets.Unicode()).tag(sync=True)
     spans = traitlets.List(traitlets.Unicode()).tag(sync=True)
     _status = traitlets.Dict().tag(sync=True)
+    _streamed = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, **traits: Any) -> None:
-        super().__init__("controls", **traits)
+    def __init__(self, *, streamed: bool = False, **traits: Any) -> None:
+        super().__init__("controls", _streamed=streamed, **traits)
 
     def __repr__(self) -> str:
         return f"Controls({self.symbol!r}, {self.span!r})"

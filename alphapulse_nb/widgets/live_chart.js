@@ -1,5 +1,6 @@
 /** The anywidget of `LiveChart`: a panel fed through the kernel's comm. */
 
+import { FeedTransport, deskOf } from "./desk.js";
 import { Panel, Source } from "./panel.js";
 import { plotly } from "./plot.js";
 
@@ -16,6 +17,16 @@ function comm(model) {
   };
 }
 
+/** A chart of the catalog comes by the page's stream where there is one. @param {any} model */
+function sourceOf(model) {
+  const feed = model.get("_feed_name");
+  const desk = feed ? deskOf() : null;
+  if (!desk) return new Source(comm(model));
+  const source = new Source(new FeedTransport(desk, feed, comm(model)), () => desk.drawEvery);
+  desk.sources.add(source);
+  return source;
+}
+
 /** @type {Map<string, {source: Source, views: number}>} */
 const held = new Map();
 
@@ -23,7 +34,7 @@ export const liveChart = {
   /** @param {{model: any, el: HTMLElement}} context */
   render({ model, el }) {
     const key = model.get("_key");
-    if (!held.has(key)) held.set(key, { source: new Source(comm(model)), views: 0 });
+    if (!held.has(key)) held.set(key, { source: sourceOf(model), views: 0 });
     const entry = /** @type {{source: Source, views: number}} */ (held.get(key));
     entry.views += 1;
     const panel = new Panel(el, entry.source, {
@@ -36,6 +47,7 @@ export const liveChart = {
       panel.destroy();
       entry.views -= 1;
       if (entry.views) return;
+      deskOf()?.sources.delete(entry.source);
       entry.source.close();
       held.delete(key);
     };

@@ -50,12 +50,14 @@ class LiveChart(Widget):
     every: seconds between refreshes.
     height: of the plot, in pixels.
     fresh_for: seconds after which the newest point counts as stale; 0 for never.
+    feed: the feed of the server's stream that shows the same, for pages that have a stream.
 
     An exception of the loader appears in the panel, with a button to try again.
     """
 
     _key = traitlets.Unicode().tag(sync=True)
     _swaps = traitlets.Dict().tag(sync=True)
+    _feed_name = traitlets.Unicode().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     height = traitlets.Int(HEIGHT).tag(sync=True)
 
@@ -67,6 +69,7 @@ class LiveChart(Widget):
         every: float = 10.0,
         height: int = HEIGHT,
         fresh_for: float = 0.0,
+        feed: str = "",
     ) -> None:
         self.fresh_for = fresh_for
         self._feed = Feed()
@@ -83,7 +86,12 @@ class LiveChart(Widget):
         self.on_alive: Callable[[], None] = _nothing
         self.on_retry: Callable[[], None] = _nothing
         super().__init__(
-            "liveChart", title=title, height=height, _key=uuid.uuid4().hex, _swaps=theme.swaps()
+            "liveChart",
+            title=title,
+            height=height,
+            _key=uuid.uuid4().hex,
+            _swaps=theme.swaps(),
+            _feed_name=feed,
         )
         if loader is not None:
             self._refresh(loader, every)
@@ -171,6 +179,8 @@ class LiveChart(Widget):
             self.send({"kind": "script"}, [assets.plotly_gzip()])
         elif kind == "retry":
             self.on_retry()
+        elif kind == "ping":
+            self.send({"kind": "pong"})
         if kind in ("ready", "alive"):
             self.on_alive()
 

@@ -63,6 +63,10 @@ export class Source {
       this.takeScript?.(/** @type {ArrayBuffer} */ (view.buffer.slice(start, start + view.byteLength)));
       return;
     }
+    if (message.kind === "anew") {
+      this.state.seq = NaN; // somebody else sends from now on: no patch of theirs continues this
+      return;
+    }
     if (message.view && message.view.turn < (this.awaited ?? this.view).turn) return;
     if (message.at) {
       this.at = message.at;

@@ -11,6 +11,8 @@
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10e3;
+/** How long until what was refused is asked for again. */
+const AGAIN = 10e3;
 /** Silence after which the server is asked whether it is there, we say it is not, and try anew. */
 const ASK_AFTER = 2e3;
 const SILENT_AFTER = 4500;
@@ -164,13 +166,19 @@ export class Stream {
     }
   }
 
-  /** What cannot be watched is the fault of the panel that asked. @param {any} said */
+  /**
+   * What cannot be watched is the fault of the panel that asked. It may be there a little later, as
+   * a symbol that gets its first row, so it is asked for again. @param {any} said
+   */
   fail(said) {
-    for (const { asked, take } of [...this.watches.values()]) {
+    for (const [key, { asked, take }] of [...this.watches]) {
       if (said.id !== `${asked.feed} ${asked.symbol} ${asked.span}`.slice(0, 64)) continue;
       const view = { symbol: asked.symbol, span: asked.span };
       const about = { view, at: Date.now(), every: asked.every || 10 };
       take({ kind: "fault", component: "Stream", message: said.data.message, ...about });
+      setTimeout(() => {
+        if (this.watches.has(key)) this.ask(asked);
+      }, AGAIN);
     }
   }
 }

@@ -62,3 +62,10 @@ def layout(page: Page, title: str) -> dict[str, Any]:
 
 def badge(page: Page) -> str:
     return page.locator(".ap-badge").get_attribute("data-state") or ""
+
+
+def kernel_of(page: Page) -> str:
+    found: str = page.evaluate(
+        "JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId"
+    )
+    return found

@@ -15,7 +15,7 @@ from tests.browser import ARGUMENTS, chromium
 from tests.cable import Cable
 from tests.conftest import ROOT, Desk, Served, free_port, serve, shot, wait_until, watched
 from tests.kernel import ask
-from tests.pages.conftest import TITLES, badge, drawn, open_dashboard, wait_drawn
+from tests.pages.conftest import TITLES, badge, drawn, kernel_of, open_dashboard, wait_drawn
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -26,13 +26,6 @@ QUICK = {"ALPHAPULSE_REFRESH_INTERVAL": "2"}
 ON_ETH = "?symbol=ETH/USDT&range=6h"
 FUNDING = "Funding rates"
 PASSWORD = "staple of the desk"
-
-
-def kernel_of(page: Page) -> str:
-    found: str = page.evaluate(
-        "JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId"
-    )
-    return found
 
 
 def wait_another(page: Page, before: str) -> None:

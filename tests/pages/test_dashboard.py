@@ -262,9 +262,11 @@ def test_every_panel_says_what_it_shows(page: Page, served: Served) -> None:
 
 
 def test_an_unknown_symbol_is_a_quiet_message_in_each_panel(page: Page, served: Served) -> None:
-    open_dashboard(page, served.url, "?symbol=NOPE/USDT")
+    page.goto(f"{served.url}?symbol=NOPE/USDT")
+    wait_drawn(page, ["System"])
+    wait_until(lambda: page.locator(".ap-panel.ap-faulty").count() == len(TITLES) - 1)
     body = page.locator(f'.ap-panel[data-title="{FUNDING}"]').inner_text()
-    assert "No data for NOPE/USDT in the last 24 h" in body
+    assert "There is no symbol 'NOPE/USDT'" in body
     assert "NOPE/USDT (unknown)" in page.locator(".ap-select").first.inner_text()
     shot(page, "unknown-symbol")
     assert page.faults == []  # type: ignore[attr-defined]
@@ -288,7 +290,7 @@ def test_html_in_a_symbol_is_text_and_never_runs(page: Page, served: Served, des
     )
     try:
         page.goto(f"{served.url}?symbol={EVIL}&range={EVIL}&tz={EVIL}")
-        wait_drawn(page)
+        wait_until(lambda: page.locator(".ap-panel.ap-faulty").count() == len(TITLES) - 1)
         page.goto(served.url + "?symbol=%3Cb%20onclick%3Dx%3E'%22%26")
         wait_drawn(page)
         assert page.locator(f'.ap-panel[data-title="{FUNDING}"] .ap-about').inner_text() == (

@@ -65,30 +65,6 @@ def test_a_killed_database_shows_within_a_refresh_and_heals_by_itself(
     fragile.engine.dispose()
 
 
-def test_a_dead_kernel_shows_as_offline(page: Page, shaky: Served) -> None:
-    open_dashboard(page, shaky.url, ON_BTC)
-    wait_until(lambda: badge(page) in {"live", "quiet", "polling"})
-    kernel = wait_until(lambda: _newest_child(shaky.process.pid))
-    os.kill(kernel, signal.SIGSTOP)
-    try:
-        wait_until(lambda: badge(page) == "offline", 25)
-        assert "no answer" in page.locator(".ap-badge").inner_text()
-    finally:
-        os.kill(kernel, signal.SIGCONT)
-    wait_until(lambda: badge(page) in {"live", "quiet", "polling"}, 15)
-
-
-def _newest_child(pid: int) -> int | None:
-    import psutil
-
-    kernels = [
-        child
-        for child in psutil.Process(pid).children(recursive=True)
-        if any("ipykernel" in part for part in child.cmdline())
-    ]
-    return max(kernels, key=lambda child: child.create_time()).pid if kernels else None
-
-
 def test_a_missing_table_and_a_missing_column_are_named_in_their_own_panels(
     page: Page, shaky: Served, fragile: Desk
 ) -> None:

@@ -211,6 +211,34 @@ def test_only_what_concerns_a_feed_refreshes_it(db: Database, counted: dict[str,
     run(db, scenario)
 
 
+def test_a_symbol_of_its_first_row_joins_the_list_at_once(db: Database, desk: Desk) -> None:
+    insert = (
+        "INSERT INTO funding_rates (timestamp, symbol, exchange, funding_rate) "
+        "VALUES (now(), 'FIRST/USDT', 'binance', 0.0001)"
+    )
+
+    async def scenario(hub: Hub) -> None:
+        place = await watch(hub, "symbols")
+        (told,) = (await next_of(place)).told
+        assert "FIRST/USDT" not in told["value"]
+        desk.run(insert)
+        hub.heard(touch("funding_rates", "FIRST/USDT"))
+        (told,) = (await next_of(place)).told
+        assert "FIRST/USDT" in told["value"]
+        # A name that the list never gets costs one look.
+        hub.heard(touch("signals", "NEVER/USDT"))
+        (told,) = (await next_of(place)).told
+        assert told["kind"] == "beat"
+        hub.heard(touch("signals", "NEVER/USDT"))
+        await asyncio.sleep(1.5)
+        assert not place.take()
+
+    try:
+        run(db, scenario)
+    finally:
+        desk.run("DELETE FROM funding_rates WHERE symbol = 'FIRST/USDT'")
+
+
 def test_a_storm_of_events_is_one_refresh_a_second(
     db: Database, counted: dict[str, Counted], monkeypatch: pytest.MonkeyPatch
 ) -> None:

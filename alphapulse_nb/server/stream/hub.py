@@ -56,6 +56,9 @@ class Key(NamedTuple):
     span: str
 
 
+_SYMBOLS: Final = Key("symbols", "", "")
+
+
 class Source(NamedTuple):
     """Where a feed comes from.
 
@@ -133,11 +136,19 @@ class Hub:
         return Place(watched, wake, asked.every or source.every or self._usual)
 
     def heard(self, events: Sequence[Event]) -> None:
-        """Refresh what these events concern."""
+        """Refresh what these events concern, and the list of symbols for a new one."""
         touched = {(event.data.get("table"), event.symbol) for event in events}
         for watched in self._feeds.values():
             if any(watched.concerns(table, symbol) for table, symbol in touched):
                 watched.poke()
+        listed = self._feeds.get(_SYMBOLS)
+        if listed is not None:
+            listed.seek({symbol for _, symbol in touched if symbol is not None})
+
+    def refresh(self) -> None:
+        """Refresh every feed: the database has gone or come back."""
+        for watched in self._feeds.values():
+            watched.poke()
 
     def close(self) -> None:
         """End every feed."""
@@ -168,7 +179,7 @@ class Hub:
         source = make()
         if source.by_span and asked.span not in RANGES:
             raise unknown("range", asked.span, RANGES)
-        if source.by_symbol:
+        if source.by_symbol and asked.symbol:  # none is what an empty desk has
             await self._check_symbol(asked.symbol)
         key = Key(
             asked.feed,
@@ -214,6 +225,7 @@ class Watched:
         self._patch: tuple[int, bytes] | None = None
         self._whole: tuple[int, bytes] | None = None
         self._value: Any = None
+        self._sought: set[str] = set()
         self._note = b""
         self._fault = b""
         self._poked = asyncio.Event()
@@ -242,6 +254,13 @@ class Watched:
         if table not in self.source.tables:
             return False
         return not self.source.by_symbol or symbol is None or symbol == self.key.symbol
+
+    def seek(self, names: set[str]) -> None:
+        """Refresh soon if the list that this feed is lacks any of these; once for each name."""
+        new = names.difference(self._value or (), self._sought)
+        if new:
+            self._sought |= new
+            self.poke()
 
     def loaded(self, db: Database, now: datetime) -> Loaded:
         """Query and compare with what was there. Runs in a thread, one call at a time."""
