@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -47,6 +49,21 @@ class Desk:
         with self.engine.begin() as connection:
             result = connection.execute(sa.text(sql), values)
             return result.scalar() if result.returns_rows else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tidy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Remove the databases that root's tests made outside of their own folders."""
+    yield
+    base = tmp_path_factory.getbasetemp().resolve()
+    for facts in embedded.ROOT_PLACE.glob("data-*/server.json"):
+        if Path(json.loads(facts.read_text()).get("asked", "/")).is_relative_to(base):
+            wait_until(lambda place=facts.parent: _removed(place))  # its server may be stopping
+
+
+def _removed(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 @pytest.fixture(scope="session")
@@ -94,20 +111,25 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def serve(
-    folder: Path, database_url: str, program: str = "alphapulse_nb.cli", **environment: str
+    folder: Path,
+    database_url: str,
+    program: str = "alphapulse_nb.cli",
+    command: str = "serve",
+    **environment: str,
 ) -> Iterator[Served]:
-    """`alphapulse serve` on a free port, if none is given, stopped at the end."""
-    port = int(environment.get("DASHBOARD_PORT") or free_port())
+    """`alphapulse serve` (or `stream`) on a free port, if none is given, stopped at the end."""
+    named = "STREAM_PORT" if command == "stream" else "DASHBOARD_PORT"
+    port = int(environment.get(named) or free_port())
     log = folder / f"server-{port}.log"
     clean = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("DB_", "DATABASE_", "DASHBOARD_", "ALPHAPULSE_"))
+        if not name.startswith(("DB_", "DATABASE_", "DASHBOARD_", "STREAM_", "ALPHAPULSE_"))
     }
-    settings = {"DATABASE_URL": database_url, "DASHBOARD_PORT": str(port)}
+    settings = {"DATABASE_URL": database_url, named: str(port)}
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", program, "serve"],
+            [sys.executable, "-m", program, command],
             env=clean | settings | environment,
             stdout=out,
             stderr=subprocess.STDOUT,

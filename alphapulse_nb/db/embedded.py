@@ -72,10 +72,11 @@ class EmbeddedStatus:
 
 @dataclass(frozen=True)
 class _Home:
-    """A data folder, and the account its server runs as (None: our own)."""
+    """A data folder, the account its server runs as (None: our own), and the folder asked for."""
 
     path: Path
     account: Account | None
+    asked: Path
 
     @property
     def pgdata(self) -> Path:
@@ -212,20 +213,20 @@ def _home(data_dir: Path | None) -> _Home:
     asked = (data_dir or default_data_dir()).expanduser().resolve()
     account = _server_account()
     with _explained(asked):
-        return _Home(asked, None) if account is None else _enterable_home(asked, account)
+        return _Home(asked, None, asked) if account is None else _enterable_home(asked, account)
 
 
 def _enterable_home(asked: Path, account: Account) -> _Home:
     stand_in = ROOT_PLACE / f"data-{_digest(asked)}"
     if _can_enter(asked, account) and not (stand_in / "pgdata").exists():
-        return _Home(asked, account)
+        return _Home(asked, account, asked)
     if (asked / "pgdata").exists():
         raise EmbeddedError(
             f"root runs Postgres as {account.name}, who cannot enter {asked}, yet data lies there."
             f" Start as the user it belongs to, or move the folder to where {account.name} can."
         )
     _log.info("%s cannot enter %s: its data lies in %s", account.name, asked, stand_in)
-    return _Home(stand_in, account)
+    return _Home(stand_in, account, asked)
 
 
 def _server_account() -> Account | None:
@@ -341,7 +342,12 @@ def _launch(home: _Home) -> None:
     else:
         _make_socket_folder(home)
     (home.pgdata / "alphapulse.conf").write_text(_settings(home))
-    facts = {"version": found.version, "source": found.source, "bindir": str(found.bindir)}
+    facts = {
+        "version": found.version,
+        "source": found.source,
+        "bindir": str(found.bindir),
+        "asked": str(home.asked),
+    }
     (home.path / "server.json").write_text(json.dumps(facts))
     with _server_log(home) as log:
         begin = log.tell()

@@ -24,12 +24,15 @@ def test_the_dashboard_is_live_behind_nginx(browser: Browser, two: Pair) -> None
     page.fill("input[name=password]", PASSWORD)
     page.click("button")
     wait_drawn(page)
-    wait_until(lambda: badge(page) in {"live", "polling"})
+    wait_until(lambda: badge(page) in {"live", "quiet"})
     protocol = "performance.getEntriesByType('navigation')[0].nextHopProtocol"
     assert page.evaluate(protocol) == "h2"
     sockets = [url for url in page.asked if url.startswith("ws")]  # type: ignore[attr-defined]
-    assert len(sockets) == 1
-    assert sockets[0].startswith("wss://")
+    assert sorted(url.rpartition("/")[2].partition("?")[0] for url in sockets) == [
+        "channels",
+        "stream",
+    ]
+    assert all(url.startswith("wss://") for url in sockets)
     assert page.faults == []  # type: ignore[attr-defined]
     page.goto("about:blank")
     context.close()

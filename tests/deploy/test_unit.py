@@ -22,7 +22,8 @@ def unit(tmp_path: Path) -> Path:
     program = Path(sys.executable).with_name("alphapulse")
     text = (files.DEPLOY / "alphapulse.service").read_text()
     copy = tmp_path / "alphapulse.service"
-    copy.write_text(text.replace("/opt/alphapulse/bin/alphapulse", str(program)))
+    # Quoted: the path of a checkout may have a space.
+    copy.write_text(text.replace("/opt/alphapulse/bin/alphapulse", f'"{program}"'))
     return copy
 
 

@@ -30,6 +30,7 @@ def site(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve
     folder = tmp_path_factory.mktemp("carriers")
     with serve(folder, desk.server.url, ALPHAPULSE_REFRESH_INTERVAL="2") as made:
         yield made
+    desk.run("DELETE FROM funding_rates WHERE symbol LIKE 'Z%'")
 
 
 def insert(desk: Desk, symbol: str, rate: float) -> None:
@@ -62,11 +63,11 @@ def refreshes(site: Served) -> float:
 def test_the_kernel_of_a_page_that_the_stream_feeds_does_nothing(
     page: Page, site: Served, desk: Desk
 ) -> None:
-    insert(desk, "IDL/USDT", 0.0001)
+    insert(desk, "ZIDL/USDT", 0.0001)
     before = refreshes(site)
-    open_dashboard(page, site.url, "?symbol=IDL/USDT&range=1h")
+    open_dashboard(page, site.url, "?symbol=ZIDL/USDT&range=1h")
     wait_until(lambda: badge(page) in SHOWN)
-    insert(desk, "IDL/USDT", 0.0003)
+    insert(desk, "ZIDL/USDT", 0.0003)
     wait_until(lambda: last_rate(page) == pytest.approx(0.03))
     page.get_by_label("Symbol").select_option("BTC/USDT")
     wait_drawn(page)
@@ -77,26 +78,26 @@ def test_the_kernel_of_a_page_that_the_stream_feeds_does_nothing(
 def test_with_the_stream_blocked_the_kernel_goes_on_and_the_stream_returns_by_itself(
     page: Page, site: Served, desk: Desk
 ) -> None:
-    insert(desk, "BLK/USDT", 0.0001)
+    insert(desk, "ZBLK/USDT", 0.0001)
     before = refreshes(site)
     with Cable(site.url) as cable:
-        open_dashboard(page, cable.url, "?symbol=BLK/USDT&range=1h")
+        open_dashboard(page, cable.url, "?symbol=ZBLK/USDT&range=1h")
         wait_until(lambda: badge(page) in SHOWN)
         page.evaluate("window.__same = true")
         cable.refuse(STREAM)
         wait_until(lambda: badge(page) == "polling", 6)
         assert badge_text(page) == "Polling: the stream is interrupted"
-        insert(desk, "BLK/USDT", 0.0004)
+        insert(desk, "ZBLK/USDT", 0.0004)
         wait_until(lambda: last_rate(page) == pytest.approx(0.04))
         wait_until(lambda: refreshes(site) > before)
         shot(page, "stream-blocked")
         page.get_by_label("Symbol").select_option("BTC/USDT")
         wait_drawn(page)
-        page.get_by_label("Symbol").select_option("BLK/USDT")
+        page.get_by_label("Symbol").select_option("ZBLK/USDT")
         wait_drawn(page)
         cable.allow(STREAM)
         wait_until(lambda: badge(page) in SHOWN, 20)
-        insert(desk, "BLK/USDT", 0.0005)
+        insert(desk, "ZBLK/USDT", 0.0005)
         wait_until(lambda: last_rate(page) == pytest.approx(0.05))
         assert page.evaluate("window.__same") is True
 
@@ -148,12 +149,12 @@ def test_a_killed_database_is_said_at_once_however_seldom_the_page_looks(
 def test_without_its_kernel_the_page_goes_on_by_the_stream(
     page: Page, site: Served, desk: Desk
 ) -> None:
-    insert(desk, "KER/USDT", 0.0001)
+    insert(desk, "ZKER/USDT", 0.0001)
     with Cable(site.url) as cable:
-        open_dashboard(page, cable.url, "?symbol=KER/USDT&range=1h")
+        open_dashboard(page, cable.url, "?symbol=ZKER/USDT&range=1h")
         wait_until(lambda: badge(page) in SHOWN)
         cable.refuse(KERNEL)
-        insert(desk, "KER/USDT", 0.0006)
+        insert(desk, "ZKER/USDT", 0.0006)
         wait_until(lambda: last_rate(page) == pytest.approx(0.06))
         assert badge(page) in SHOWN
         # With both gone there is nobody left.
@@ -178,14 +179,14 @@ def test_a_server_that_hangs_is_said_to_be_away_and_comes_back(page: Page, site:
 
 
 def test_paused_a_new_view_comes_once(page: Page, site: Served, desk: Desk) -> None:
-    insert(desk, "PAU/USDT", 0.0001)
+    insert(desk, "ZPAU/USDT", 0.0001)
     open_dashboard(page, site.url, "?symbol=BTC/USDT&range=1h")
     page.get_by_role("button", name="Pause").click()
     wait_until(lambda: badge(page) == "paused")
-    page.get_by_label("Symbol").select_option("PAU/USDT")
+    page.get_by_label("Symbol").select_option("ZPAU/USDT")
     wait_drawn(page)
     assert last_rate(page) == pytest.approx(0.01)
-    insert(desk, "PAU/USDT", 0.0002)
+    insert(desk, "ZPAU/USDT", 0.0002)
     page.wait_for_timeout(5_000)
     assert last_rate(page) == pytest.approx(0.01)
     page.get_by_role("button", name="Resume").click()
