@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,6 +16,8 @@ from alphapulse_nb.errors import AlphaPulseError, InputError
 
 if TYPE_CHECKING:
     from alphapulse_nb.db.connection import Database
+    from alphapulse_nb.events import Kinds
+    from alphapulse_nb.relay.log import EventLog
     from alphapulse_nb.settings import Settings
     from alphapulse_nb.state import Users
 
@@ -29,9 +32,20 @@ db_app = typer.Typer(help="Look at the database, or make its tables.", no_args_i
 app.add_typer(db_app, name="db")
 users_app = typer.Typer(help="Say who may sign in, and as what.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
+events_app = typer.Typer(
+    help="Types of events of your own, and events from scripts.", no_args_is_help=True
+)
+app.add_typer(events_app, name="events")
 
 Debug = Annotated[bool, typer.Option("--debug", help="Verbose log and tracebacks; loopback only.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on.", show_default="8050")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
+BaseUrl = Annotated[
+    str | None, typer.Option(help="Path that everything lives under.", show_default="/")
+]
+NoAuth = Annotated[
+    bool, typer.Option("--no-auth", help="Let everybody in, also from other machines.")
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The user's name; case is no matter.")]
 RoleName = Annotated[str, typer.Argument(metavar="ROLE", help="viewer, operator or admin.")]
 Zone = Annotated[str, typer.Argument(metavar="ZONE", help="An IANA zone, or '' for the browser's.")]
@@ -240,18 +254,61 @@ def users_zone(name: Name, zone: Zone) -> None:
     print(f"{name} sees times in {zone or 'the zone of their browser'}")
 
 
+@events_app.command("types")
+def events_types() -> None:
+    """List the types of events, and what the data of your own must be."""
+    import json
+
+    from alphapulse_nb.events import BUILT_IN
+
+    with _events() as (_, kinds):
+        for name in kinds:
+            schema = kinds.schema(name)
+            about = "built in" if name in BUILT_IN else json.dumps(schema) if schema else "any data"
+            print(f"{name:<24} {about}")
+
+
+@events_app.command("register")
+def events_register(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as fill or risk.limit_hit.")],
+    schema: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="JSON Schema of the data; - is standard input."),
+    ] = None,
+) -> None:
+    """Make a type of events known to every server, or give it another schema."""
+    asked = None if schema is None else _object("the schema", _text_of(schema))
+    with _events(prepared=True) as (log, kinds):
+        kinds.register(name, asked)
+        log.register(name, asked)
+    print(f"{name} may be posted, with {'any data' if asked is None else 'data of that schema'}")
+
+
+@events_app.command("post")
+def events_post(
+    name: Annotated[str, typer.Argument(metavar="TYPE", help="A type of `events types`.")],
+    data: Annotated[
+        str, typer.Argument(metavar="JSON", help="The data, an object; - is standard input.")
+    ] = "-",
+) -> None:
+    """Send an event to all who listen. It is checked against the type's schema."""
+    from datetime import UTC, datetime
+
+    from alphapulse_nb.relay.log import post
+
+    told = _object("the data", sys.stdin.read() if data == "-" else data)
+    with _events(prepared=True) as (log, kinds):
+        kinds.check(name, told)
+        posted = post(log, name, told, datetime.now(UTC))
+    print(f"event {posted.seq}")
+
+
 @app.command()
 def serve(
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
-    ] = None,
+    host: Host = None,
     port: Port = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="Path that the dashboard lives under.", show_default="/")
-    ] = None,
-    no_auth: Annotated[
-        bool, typer.Option("--no-auth", help="Let everybody in, also from other machines.")
-    ] = False,
+    base_url: BaseUrl = None,
+    no_auth: NoAuth = False,
     debug: Debug = False,
 ) -> None:
     """Serve the dashboard. Without database settings it shows the embedded database."""
@@ -268,6 +325,32 @@ def serve(
     # The embedded database fails now, and not in each viewer's page, when it cannot start.
     with _stoppable(), _database(settings) as db:
         _server(settings, db, lambda url: print(f"AlphaPulse is at {url}", flush=True)).start()
+
+
+@app.command()
+def stream(
+    host: Host = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on.", show_default="8765")
+    ] = None,
+    base_url: BaseUrl = None,
+    no_auth: NoAuth = False,
+    debug: Debug = False,
+) -> None:
+    """Serve the event stream and the API alone, for programs: no pages, no kernels."""
+    settings = _settings(
+        DASHBOARD_HOST=host,
+        STREAM_PORT=port,
+        DASHBOARD_BASE_URL=base_url,
+        DASHBOARD_NO_AUTH=True if no_auth else None,
+        DASHBOARD_DEBUG=True if debug else None,
+    )
+    from alphapulse_nb.server.stream_app import StreamServer
+
+    with _stoppable(), _database(settings) as db:
+        StreamServer(
+            settings, db, ready=lambda url: print(f"The stream is at {url}stream", flush=True)
+        ).start()
 
 
 @app.command()
@@ -327,6 +410,41 @@ def _users(*, prepared: bool = False) -> Iterator[Users]:
         if prepared:
             prepare(state)
         yield Users(state)
+
+
+@contextmanager
+def _events(*, prepared: bool = False) -> Iterator[tuple[EventLog, Kinds]]:
+    """The log of events of the database that the settings name, and the types there are."""
+    from alphapulse_nb.events import Kinds
+    from alphapulse_nb.relay.log import EventLog
+    from alphapulse_nb.state import State, prepare
+
+    with _database() as db, State(db) as state:
+        if prepared:
+            prepare(state)
+        log = EventLog(state)
+        yield log, Kinds(log.types())
+
+
+def _text_of(file: Path) -> str:
+    if str(file) == "-":
+        return sys.stdin.read()
+    try:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read: {error}") from None
+
+
+def _object(what: str, text: str) -> dict[str, Any]:
+    import json
+
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{what} is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{what} is no JSON object")
+    return found
 
 
 def _password() -> str:

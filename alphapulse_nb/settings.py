@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     )
     host: str = _setting("DASHBOARD_HOST", "127.0.0.1", "address that the server listens on")
     port: int = _setting("DASHBOARD_PORT", 8050, "port that the server listens on", ge=0, le=65535)
+    stream_port: int = _setting(
+        "STREAM_PORT", 8765, "port that `alphapulse stream` listens on", ge=0, le=65535
+    )
     debug: bool = _setting("DASHBOARD_DEBUG", False, "verbose log; loopback only")
     base_url: str = _setting("DASHBOARD_BASE_URL", "/", "path that the dashboard lives under")
     token: SecretStr | None = _setting(

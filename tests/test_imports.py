@@ -43,7 +43,9 @@ MAY_KNOW = {
     "warmup": {"dashboard", "db", "settings"},
     "checks": {"db", "errors", "server", "settings", "state", "widgets"},
     "rehearsal": {"errors", "settings"},
-    "cli": {"checks", "db", "errors", "rehearsal", "server", "settings", "state"},
+    "cli": {
+        *("checks", "db", "errors", "events", "rehearsal", "relay", "server", "settings", "state"),
+    },
     "__init__": {
         *("catalog", "charts", "dashboard", "metrics", "queries", "stream_client", "widgets"),
     },
@@ -102,7 +104,7 @@ def test_of_the_server_only_its_start_reads_settings() -> None:
         for full in imports(path)
         if full.startswith("alphapulse_nb.settings")
     }
-    assert readers == {"app.py"}
+    assert readers == {"app.py", "assembly.py", "stream_app.py"}
 
 
 def test_of_the_widgets_the_server_knows_only_what_a_page_needs_before_its_kernel() -> None:

@@ -12,26 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import platformdirs
-from pydantic import SecretStr
-
 from alphapulse_nb import reports
-from alphapulse_nb.addresses import is_loopback, networks, words
 from alphapulse_nb.db.connection import Database
-from alphapulse_nb.errors import DatabaseError, DatabaseUnavailable, PermissionDenied, SettingsError
-from alphapulse_nb.server import cookies, descriptors, log, parts
-from alphapulse_nb.server.access import Access, Rules
-from alphapulse_nb.server.attempts import Attempts
+from alphapulse_nb.errors import SettingsError
+from alphapulse_nb.server import assembly, descriptors, parts
 from alphapulse_nb.server.diary import Diary
-from alphapulse_nb.server.proxy import Proxies
 from alphapulse_nb.server.shared import Shared
 from alphapulse_nb.server.visits import Visits
 from alphapulse_nb.settings import Settings
-from alphapulse_nb.state import State, Users, prepare, standing
+from alphapulse_nb.state import State
 
 if TYPE_CHECKING:
     from alphapulse_nb.server.figures import Figures
-    from alphapulse_nb.server.following import Following
 
 _SHARE: Final = Path(__file__).parent / "share"
 _EXTENSIONS: Final = [
@@ -79,10 +71,10 @@ def application(
     from alphapulse_nb.server.voila_app import AlphaPulse
 
     figures = Figures(queries=catalog())
-    logbook = _logbook(settings, figures, brief)
+    logbook = assembly.logbook(settings, figures, brief)
     state = State(db)
-    _upgrade(state)
-    access = _access(settings, state)
+    assembly.upgrade(state)
+    access = assembly.access(settings, state)
     app = AlphaPulse.instance()
     app.ready = ready
     app.key = access.rules.key
@@ -92,7 +84,7 @@ def application(
     _configure(app, settings)
     nursery = kernels.prepare(app.config)
     mailbox, beat = Mailbox(figures), pulse.Pulse(figures)
-    following = _following(settings, db, state, figures)
+    following = assembly.following(settings, db, state, figures)
 
     def make_shared(kernel_manager: Any) -> Shared:
         return Shared(
@@ -129,31 +121,6 @@ def application(
     return app
 
 
-def _logbook(settings: Settings, figures: Figures, brief: bool) -> log.Log:
-    return log.configure(
-        form=settings.log_format,
-        file=settings.log_file,
-        debug=settings.debug,
-        brief=brief,
-        secrets=[value.get_secret_value() for value in _secrets(settings)],
-        figures=figures,
-    )
-
-
-def _following(settings: Settings, db: Database, state: State, figures: Figures) -> Following:
-    from alphapulse_nb.server.following import Following
-
-    return Following(
-        db,
-        state,
-        figures,
-        direct=settings.direct(),
-        interval=settings.refresh_interval,
-        days=settings.event_days,
-        clock=settings.clock,
-    )
-
-
 def _ask(figures: Figures, app: Any, nursery: Any, most: int) -> None:
     """Let the figures ask the server's parts whenever somebody looks."""
     from alphapulse_nb.server import pulse
@@ -170,15 +137,6 @@ def _ask(figures: Figures, app: Any, nursery: Any, most: int) -> None:
 def _keep_diary(app: Any, diary: Diary) -> None:
     diary.start()
     app.at_stop.append(diary.stop)
-
-
-def _upgrade(state: State) -> None:
-    """Bring our schema, if the database has it, to this release's version."""
-    try:
-        if standing(state).state in {"old", "newer"}:
-            prepare(state)
-    except (DatabaseUnavailable, PermissionDenied) as error:
-        log.get(__name__).warning("our schema could not be looked at", reason=str(error))
 
 
 async def _zygote(nursery: Any) -> parts.Part:
@@ -228,46 +186,3 @@ def _configure(app: Any, settings: Settings) -> None:
         settings.refresh_interval,
         settings.notice,
     )
-
-
-def _access(settings: Settings, state: State) -> Access:
-    folder = settings.data_dir or Path(platformdirs.user_data_dir("alphapulse-nb"))
-    rules = Rules(
-        key=_plain(settings.cookie_secret) or cookies.secret(folder.expanduser()),
-        token=_plain(settings.token),
-        password=_plain(settings.password),
-        remote_user_header=settings.remote_user_header,
-        no_auth=settings.no_auth,
-        origins=tuple(words(settings.origins)),
-        local=is_loopback(settings.host),
-    )
-    users = Users(state)
-    proxies = Proxies(networks(settings.trusted_proxies))
-    reached = not rules.local or proxies
-    if reached and not rules.no_auth and not settings.guarded() and not _some(users):
-        how = f"DASHBOARD_HOST is {settings.host}" if not rules.local else "there is a proxy"
-        raise SettingsError(
-            f"{how}, which others can reach: set DASHBOARD_TOKEN or "
-            "DASHBOARD_PASSWORD, add a user with `alphapulse users add`, or say --no-auth"
-        )
-    return Access(rules, users, proxies, Attempts())
-
-
-def _some(users: Users) -> bool:
-    try:
-        return users.any()
-    except DatabaseError as error:
-        raise SettingsError(
-            f"whether there are users cannot be told ({error}); set DASHBOARD_TOKEN or "
-            "DASHBOARD_PASSWORD to serve without them"
-        ) from None
-
-
-def _plain(value: SecretStr | None) -> str:
-    return value.get_secret_value() if value else ""
-
-
-def _secrets(settings: Settings) -> list[SecretStr]:
-    """Every secret that the settings hold."""
-    values = (getattr(settings, name) for name in type(settings).model_fields)
-    return [value for value in values if isinstance(value, SecretStr)]

@@ -18,30 +18,23 @@ import tornado.web
 from jupyter_server.services.contents.largefilemanager import LargeFileManager
 from jupyter_server.utils import url_path_join
 from jupyterlab_server.themes_handler import ThemesHandler
-from tornado.netutil import bind_sockets
 from voila.app import Voila
 from voila.paths import collect_static_paths
 
-from alphapulse_nb.errors import SettingsError
 from alphapulse_nb.server import descriptors, log, messages, static, temporary
-from alphapulse_nb.server.connections import Connections
 from alphapulse_nb.server.dashboard_page import PageHandler
 from alphapulse_nb.server.guard import Guard, Provider
 from alphapulse_nb.server.handler import Handler, NotFound
 from alphapulse_nb.server.kernel import FarewellHandler, KernelHandler
+from alphapulse_nb.server.listening import listen
 from alphapulse_nb.server.live_page import LiveHandler
 from alphapulse_nb.server.login import LoginHandler, LogoutHandler
-from alphapulse_nb.server.proxy import Server
 from alphapulse_nb.server.shared import Shared
 from alphapulse_nb.server.socket import Connection, KernelSocket
 from alphapulse_nb.server.stream.socket import StreamSocket
 from alphapulse_nb.server.templates import keep as keep_templates
 from alphapulse_nb.widgets import assets
 
-_PATIENCE: Final = 20
-"""Seconds that a client has for its headers, and again for a body; an idle connection ends then."""
-_LARGEST_BODY: Final = 1 << 20
-_LARGEST_HEADERS: Final = 32 << 10
 _PING_MILLISECONDS: Final = 20_000
 _PONG_MILLISECONDS: Final = 45_000
 """A page that answers no ping for so long is gone, however its connection looks."""
@@ -155,24 +148,14 @@ class AlphaPulse(Voila):  # type: ignore[misc]
 
     def listen(self) -> None:
         """Serve until stopped. Raises `SettingsError` where the address cannot be had."""
-        try:
-            sockets = bind_sockets(self.port, self.ip)
-        except OSError as error:
-            raise SettingsError(
-                f"cannot listen on {self.ip}:{self.port}: {error.strerror or error}. "
-                "Choose another DASHBOARD_PORT, or stop what uses this one."
-            ) from None
-        self.port = sockets[0].getsockname()[1]
-        self.http = Server(
+        self.http, self.port = listen(
             self.app,
-            proxies=self.shared.access.proxies,
-            connections=Connections(descriptors.connections(self.shared.visits.most)),
-            idle_connection_timeout=_PATIENCE,
-            body_timeout=_PATIENCE,
-            max_body_size=_LARGEST_BODY,
-            max_header_size=_LARGEST_HEADERS,
+            self.ip,
+            self.port,
+            self.shared.access.proxies,
+            descriptors.connections(self.shared.visits.most),
+            "DASHBOARD_PORT",
         )
-        self.http.add_sockets(sockets)
         self.ioloop = tornado.ioloop.IOLoop.current()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._handle_signal_stop)

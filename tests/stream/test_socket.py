@@ -14,6 +14,8 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import psutil
@@ -22,10 +24,12 @@ import sqlalchemy as sa
 from tornado.web import create_signed_value
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as connect_now
 
 from alphapulse_nb.db.connection import Database, connect
 from alphapulse_nb.events import moment
 from alphapulse_nb.people import Person
+from alphapulse_nb.relay.log import Entry, EventLog
 from alphapulse_nb.server import access as access_module
 from alphapulse_nb.server import cookies
 from alphapulse_nb.server.access import Access, Refused, Rules
@@ -36,7 +40,7 @@ from alphapulse_nb.server.stream import socket as socket_module
 from alphapulse_nb.server.stream.places import Places
 from alphapulse_nb.state import State, Users, prepare
 from tests.cable import Cable
-from tests.conftest import Desk
+from tests.conftest import Desk, new_desk, serve, wait_until
 from tests.stream.served import KEY, Streaming, listening, serving
 
 TOKEN = "correct-horse-battery"
@@ -55,10 +59,63 @@ class Site(Protocol):
         """Let events of that type happen, about BTC/USDT unless said otherwise."""
 
 
-@pytest.fixture(params=["alone"])
-def site(request: pytest.FixtureRequest, db: Database) -> Iterator[Site]:
-    with serving(db) as server:
-        yield server
+@dataclass(frozen=True)
+class Posted:
+    """A server in a process of its own; what happens is put into its database's log."""
+
+    url: str
+    state: State
+
+    def add(self, kind: str = "signal", count: int = 1, **data: Any) -> None:
+        told = {"symbol": BTC, **data}
+        entry = Entry(kind, told, datetime.now(UTC), str(told["symbol"]))
+        EventLog(self.state).append([entry] * count)
+
+    def is_up_to_date(self) -> bool:
+        """Whether it knows every event that there is."""
+        address = self.url.replace("http", "ws", 1) + "stream"
+        with connect_now(address, proxy=None) as link:
+            told = json.loads(link.recv())
+        newest = EventLog(self.state).bounds().newest
+        return bool(told["data"]["log"]) and told["seq"] == newest
+
+
+@pytest.fixture(scope="module")
+def watched_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with new_desk(tmp_path_factory.mktemp("watched"), hours=1) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=["alone", "alphapulse serve", "alphapulse stream"])
+def server_of_its_kind(
+    request: pytest.FixtureRequest,
+    db: Database,
+    watched_desk: Desk,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Posted | None]:
+    """A real server for all tests, or none, where each test makes one of its own."""
+    if request.param == "alone":
+        yield None
+        return
+    command = request.param.split()[1]
+    url = watched_desk.server.url
+    with (
+        connect(url) as opened,
+        State(opened) as state,
+    ):
+        prepare(state)
+        with serve(tmp_path_factory.mktemp(command), url, command=command) as served:
+            yield Posted(served.url, state)
+
+
+@pytest.fixture
+def site(server_of_its_kind: Posted | None, db: Database) -> Iterator[Site]:
+    if server_of_its_kind is None:
+        with serving(db) as server:
+            yield server
+    else:
+        wait_until(server_of_its_kind.is_up_to_date)
+        yield server_of_its_kind
 
 
 class Client:
@@ -213,20 +270,21 @@ def test_a_ping_is_answered_with_its_data_and_id(site: Site) -> None:
 
 
 def test_silence_is_broken_and_says_how_far_one_is(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_module, "HEARTBEAT_SECONDS", 0.05)
 
-    async def scenario() -> None:
-        async with client(site) as end:
+    async def scenario(server: Streaming) -> None:
+        async with client(server) as end:
             await end.ask("subscribe", types=["backtest"])
-            await add_later(site, "signal", 3)
+            await add_later(server, "signal", 3)
             async with asyncio.timeout(10):
                 while (beat := await end.until("heartbeat"))["seq"] < end.seen[0]["seq"] + 3:
                     pass
             assert beat["data"] == {}
 
-    run(scenario)
+    with serving(db) as server:
+        run(lambda: scenario(server))
 
 
 def test_who_comes_back_gets_what_was_missed(site: Site) -> None:
