@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import cProfile
-import json
 import multiprocessing
 import os
 import pstats
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import processes, report
+from benchmarks.wire import Wire
 from tests.conftest import new_desk
 
 CLIENTS = int(os.environ.get("CLIENTS", "100"))
@@ -34,60 +34,21 @@ QUIET = 2.0
 """Seconds without anything after which no more will come."""
 
 
-class Client(asyncio.Protocol):
-    """Reads frames and notes their events' numbers and delays; as little work as can be."""
+class Client(Wire):
+    """Notes its events' numbers and delays; as little work as can be."""
 
     def __init__(self, port: int) -> None:
+        super().__init__(port)
         self.seqs: list[int] = []
         self.delays: list[float] = []
         self.firsts: list[float] = []
         self.subscribed = asyncio.get_running_loop().create_future()
         self.last = time.monotonic()
-        self._port = port
-        self._held = b""
-        self._upgraded = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(
-            f"GET /stream HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nConnection: Upgrade\r\n"
-            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n".encode()
-        )
+    def opened(self) -> None:
+        self.say({"type": "subscribe", "data": {"types": ["signal"]}})
 
-    def data_received(self, data: bytes) -> None:
-        self._held += data
-        if not self._upgraded:
-            head, end, rest = self._held.partition(b"\r\n\r\n")
-            if not end:
-                return
-            assert head.startswith(b"HTTP/1.1 101"), head[:100]
-            self._upgraded, self._held = True, rest
-            self._say({"type": "subscribe", "data": {"types": ["signal"]}})
-        self._read(time.time())
-
-    def _say(self, message: dict[str, Any]) -> None:
-        text = json.dumps(message).encode()
-        self.transport.write(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)
-
-    def _read(self, now: float) -> None:
-        held, at = self._held, 0
-        while at + 2 <= len(held):
-            kind, size, start = held[at], held[at + 1], at + 2
-            wide = {126: 2, 127: 8}.get(size, 0)
-            if wide:
-                size, start = int.from_bytes(held[start : start + wide], "big"), start + wide
-            if start + size > len(held):
-                break
-            if kind == 0x89:  # a ping
-                self.transport.write(b"\x8a\x80\0\0\0\0")
-            else:
-                self._take(json.loads(held[start : start + size]), now)
-            at = start + size
-        self._held = held[at:]
-
-    def _take(self, message: dict[str, Any], now: float) -> None:
+    def told(self, message: dict[str, Any], now: float) -> None:
         if message["type"] == "signal":
             self.seqs.append(message["seq"])
             delay = now - message["data"]["sent"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from alphapulse_nb.db.connection import Database
 from alphapulse_nb.relay.tail import Tail
 from alphapulse_nb.server import parts
 from alphapulse_nb.server.figures import Figures
+from alphapulse_nb.server.mailbox import count_refresh
 from alphapulse_nb.server.stream.hub import Hub
 from alphapulse_nb.server.stream.stream import Stream
 from alphapulse_nb.state import State
@@ -40,7 +42,7 @@ class Following:
         self._direct = (
             None if direct is None else Database(direct, statement_timeout=db.statement_timeout)
         )
-        hub = Hub(db, clock, interval)
+        hub = Hub(db, clock, interval, functools.partial(count_refresh, figures))
         self.tail = Tail(
             db,
             state,

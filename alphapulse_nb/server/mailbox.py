@@ -79,15 +79,20 @@ class Mailbox:
             self._figures.count("reports_refused")
             return
         self._figures.count("reports")
-        self._figures.count("refreshes")
-        self._figures.observe("refresh_seconds", refresh.seconds)
-        self._figures.observe("refresh_late_seconds", refresh.late)
-        if refresh.late > LATE:
-            self._figures.count("refreshes_late")
-        for load in refresh.loads:
-            self._figures.observe("load_seconds", load.seconds, query=load.name)
-            self._figures.count("loads", query=load.name, outcome=load.outcome)
-            count_query(self._figures, load.name, load.query, load.rows, load.outcome)
+        count_refresh(self._figures, refresh)
+
+
+def count_refresh(figures: Figures, refresh: reports.Refresh) -> None:
+    """Count a refresh, of a page's charts or of a feed."""
+    figures.count("refreshes")
+    figures.observe("refresh_seconds", refresh.seconds)
+    figures.observe("refresh_late_seconds", refresh.late)
+    if refresh.late > LATE:
+        figures.count("refreshes_late")
+    for load in refresh.loads:
+        figures.observe("load_seconds", load.seconds, query=load.name)
+        figures.count("loads", query=load.name, outcome=load.outcome)
+        count_query(figures, load.name, load.query, load.rows, load.outcome)
 
 
 def count_query(

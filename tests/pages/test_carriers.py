@@ -52,10 +52,10 @@ def badge_text(page: Page) -> str:
     return page.locator(".ap-badge-text").inner_text()
 
 
-def refreshes(site: Served) -> float:
+def reports(site: Served) -> float:
     """Refreshes that kernels have told of."""
     told = Visitor(site.url).get("api/metrics", Accept="text/plain").body.decode()
-    lines = [line for line in told.splitlines() if line.startswith("alphapulse_refreshes_total ")]
+    lines = [line for line in told.splitlines() if line.startswith("alphapulse_reports_total ")]
     (line,) = lines
     return float(line.split()[-1])
 
@@ -64,14 +64,14 @@ def test_the_kernel_of_a_page_that_the_stream_feeds_does_nothing(
     page: Page, site: Served, desk: Desk
 ) -> None:
     insert(desk, "ZIDL/USDT", 0.0001)
-    before = refreshes(site)
+    before = reports(site)
     open_dashboard(page, site.url, "?symbol=ZIDL/USDT&range=1h")
     wait_until(lambda: badge(page) in SHOWN)
     insert(desk, "ZIDL/USDT", 0.0003)
     wait_until(lambda: last_rate(page) == pytest.approx(0.03))
     page.get_by_label("Symbol").select_option("BTC/USDT")
     wait_drawn(page)
-    assert refreshes(site) == before
+    assert reports(site) == before
     assert page.faults == []  # type: ignore[attr-defined]
 
 
@@ -79,7 +79,7 @@ def test_with_the_stream_blocked_the_kernel_goes_on_and_the_stream_returns_by_it
     page: Page, site: Served, desk: Desk
 ) -> None:
     insert(desk, "ZBLK/USDT", 0.0001)
-    before = refreshes(site)
+    before = reports(site)
     with Cable(site.url) as cable:
         open_dashboard(page, cable.url, "?symbol=ZBLK/USDT&range=1h")
         wait_until(lambda: badge(page) in SHOWN)
@@ -89,7 +89,7 @@ def test_with_the_stream_blocked_the_kernel_goes_on_and_the_stream_returns_by_it
         assert badge_text(page) == "Polling: the stream is interrupted"
         insert(desk, "ZBLK/USDT", 0.0004)
         wait_until(lambda: last_rate(page) == pytest.approx(0.04))
-        wait_until(lambda: refreshes(site) > before)
+        wait_until(lambda: reports(site) > before)
         shot(page, "stream-blocked")
         page.get_by_label("Symbol").select_option("BTC/USDT")
         wait_drawn(page)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import http.client
 import re
-import resource
 import socket
 from collections.abc import Iterator
 from http.cookiejar import Cookie
@@ -21,7 +20,6 @@ import sqlalchemy as sa
 from alphapulse_nb.db.connection import connect
 from alphapulse_nb.server.budget import EACH_SECOND, MOST, Budget
 from alphapulse_nb.server.connections import PATIENCE, Connections
-from alphapulse_nb.server.descriptors import CONNECTIONS
 from alphapulse_nb.server.messages import PROTOCOL, UnwelcomeError
 from alphapulse_nb.state import State, Users, prepare
 from alphapulse_nb.state.passwords import LONGEST
@@ -180,20 +178,19 @@ def test_who_asks_for_much_and_reads_nothing_takes_no_memory(served: Served) -> 
         assert memory(served) - before < 40_000_000
 
 
-def test_more_connections_than_fit_cost_their_owner_the_oldest(served: Served) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = CONNECTIONS + 1_500
-    if hard < needed:
-        pytest.skip("this machine allows a process too few descriptors to attack with")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
-    with contextlib.ExitStack() as stack:
+def test_more_connections_than_fit_cost_their_owner_the_oldest(desk: Desk, tmp_path: Path) -> None:
+    fit = 300
+    with (
+        serve(tmp_path, desk.server.url, program="tests.impatient", CONNECTIONS=str(fit)) as narrow,
+        contextlib.ExitStack() as stack,
+    ):
+        before = psutil.Process(narrow.process.pid).num_fds()
         links = [
-            stack.enter_context(socket.create_connection(address(served)))
-            for _ in range(CONNECTIONS + 100)
+            stack.enter_context(socket.create_connection(address(narrow))) for _ in range(fit + 100)
         ]
-        wait_until(lambda: "too many connections" in served.output())
-        assert psutil.Process(served.process.pid).num_fds() < CONNECTIONS + 300
-        assert OUTLINE in Visitor(served.url).get().text
+        wait_until(lambda: "too many connections" in narrow.output())
+        assert psutil.Process(narrow.process.pid).num_fds() < before + fit + 50
+        assert OUTLINE in Visitor(narrow.url).get().text
         links[0].settimeout(5)
         assert links[0].recv(1) == b""
 

@@ -18,6 +18,7 @@ from alphapulse_nb.catalog import catalog
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.errors import DatabaseUnavailable
 from alphapulse_nb.events import Event
+from alphapulse_nb.reports import Refresh
 from alphapulse_nb.server.answers import Fault
 from alphapulse_nb.server.stream import hub as hub_module
 from alphapulse_nb.server.stream.hub import Hub, Place, Source
@@ -86,9 +87,14 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Counted]]:
         one.goes.set()
 
 
-def run(db: Database, scenario: Scenario, usual: float = 10.0) -> None:
+def run(
+    db: Database,
+    scenario: Scenario,
+    usual: float = 10.0,
+    report: Callable[[Refresh], None] = lambda _: None,
+) -> None:
     async def whole() -> None:
-        hub = Hub(db, lambda: datetime.now(UTC), usual)
+        hub = Hub(db, lambda: datetime.now(UTC), usual, report)
         try:
             await scenario(hub)
         finally:
@@ -237,6 +243,37 @@ def test_a_symbol_of_its_first_row_joins_the_list_at_once(db: Database, desk: De
         run(db, scenario)
     finally:
         desk.run("DELETE FROM funding_rates WHERE symbol = 'FIRST/USDT'")
+
+
+def test_each_refresh_is_told_with_its_cost_and_how_late_it_was(
+    db: Database, counted: dict[str, Counted]
+) -> None:
+    told: list[Refresh] = []
+
+    async def scenario(hub: Hub) -> None:
+        place = await watch(hub, "one")
+        await next_of(place)
+        assert told[-1].loads[0].name == "one"
+        assert told[-1].loads[0].outcome == "ok"
+        assert told[-1].late < 0.5
+        counted["one"].error = DatabaseUnavailable("away")
+        hub.heard(touch("anomalies", BTC))
+        await next_of(place)
+        assert told[-1].loads[0].outcome == "unreachable"
+        # It waits for a thread: the others are taken.
+        counted["one"].error = None
+        counted["two"].goes.clear()
+        busy = [await watch(hub, "two", span=span) for span in ("1h", "6h", "24h", "7d")]
+        while counted["two"].loads < 4:
+            await asyncio.sleep(0.01)
+        hub.heard(touch("anomalies", BTC))
+        await asyncio.sleep(0.6)
+        counted["two"].goes.set()
+        await next_of(place)
+        assert [refresh.late for refresh in told if refresh.loads[0].name == "one"][-1] > 0.5
+        assert len(busy) == 4
+
+    run(db, scenario, report=told.append)
 
 
 def test_a_storm_of_events_is_one_refresh_a_second(

@@ -19,17 +19,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from alphapulse_nb import charts, queries
 from alphapulse_nb.catalog import Drawing, catalog
-from alphapulse_nb.db.connection import Database
+from alphapulse_nb.db.connection import Database, spending
 from alphapulse_nb.errors import AlphaPulseError, DatabaseError
 from alphapulse_nb.events import Event
 from alphapulse_nb.feeds import Feed, Message
 from alphapulse_nb.queries import RANGES, Window
+from alphapulse_nb.reports import Load, Refresh, outcome
 from alphapulse_nb.server.answers import Fault, unknown
 from alphapulse_nb.server.api.known import KnownSymbols
 from alphapulse_nb.server.stream import frames, protocol
@@ -44,6 +45,9 @@ _MOST: Final = 500
 """Feeds at a time."""
 _FAST_THREADS: Final = 4
 _SLOW_THREADS: Final = 2
+
+_QUERIES: Final = {"alerts": "breaches"}
+"""Names of feeds' queries, where they differ from the feed's."""
 
 _log = logging.getLogger(__name__)
 
@@ -97,14 +101,20 @@ class Hub:
     db: where the data is; the hub has connections of its own.
     clock: what time it is.
     usual: seconds between two refreshes of a feed, unless its readers ask for less.
+    report: takes what each refresh cost, on the loop; must not raise.
     """
 
     def __init__(
-        self, db: Database, clock: Callable[[], datetime], usual: float = USUAL_SECONDS
+        self,
+        db: Database,
+        clock: Callable[[], datetime],
+        usual: float = USUAL_SECONDS,
+        report: Callable[[Refresh], None] = lambda _: None,
     ) -> None:
         self._db = Database(db.url, statement_timeout=db.statement_timeout, embedded=db.embedded)
         self._clock = clock
         self._usual = usual
+        self.report = report
         self._feeds: dict[Key, Watched] = {}
         self._symbols = KnownSymbols()
         self._fast = ThreadPoolExecutor(_FAST_THREADS, "feeds")
@@ -165,12 +175,12 @@ class Hub:
         if not self._feeds:
             self._open.close()
 
-    async def load(self, watched: Watched) -> Loaded:
+    async def load(self, watched: Watched, due: float) -> Loaded:
         """Read one feed in a thread. Raises what the source raises."""
         pool = self._slow if watched.seconds > _SLOW_SECONDS else self._fast
         now = self._clock()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(pool, watched.loaded, self._db, now)
+        return await loop.run_in_executor(pool, watched.loaded, self._db, now, due)
 
     async def _checked(self, asked: Watch) -> tuple[Key, Source]:
         make = self._sources.get(asked.feed)
@@ -229,6 +239,9 @@ class Watched:
         self._note = b""
         self._fault = b""
         self._poked = asyncio.Event()
+        self._poked_at = 0.0
+        self._cost = Load(_QUERIES.get(key.feed, key.feed), 0.0)
+        self._late = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -247,7 +260,9 @@ class Watched:
 
     def poke(self) -> None:
         """Refresh soon."""
-        self._poked.set()
+        if not self._poked.is_set():
+            self._poked_at = time.monotonic()
+            self._poked.set()
 
     def concerns(self, table: object, symbol: str | None) -> bool:
         """Whether a new row of that table and symbol may change what this shows."""
@@ -262,16 +277,22 @@ class Watched:
             self._sought |= new
             self.poke()
 
-    def loaded(self, db: Database, now: datetime) -> Loaded:
+    def loaded(self, db: Database, now: datetime, due: float) -> Loaded:
         """Query and compare with what was there. Runs in a thread, one call at a time."""
         began = time.monotonic()
+        self._late = max(0.0, began - due)
         window = Window.last(self.key.span or queries.DEFAULT_RANGE, now)
-        found = self.source.load(db, self.key.symbol, window)
         message = None
-        if self.source.is_chart:
-            with self._guard:
-                message = self._feed.update(found)
-        return Loaded(message, found, now, time.monotonic() - began)
+        with spending() as spent:
+            try:
+                found = self.source.load(db, self.key.symbol, window)
+                if self.source.is_chart:
+                    with self._guard:
+                        message = self._feed.update(found)
+            finally:
+                took = time.monotonic() - began
+                self._cost = Load(self._cost.name, took, spent.seconds, spent.rows)
+        return Loaded(message, found, now, took)
 
     def news(self, seq: int) -> tuple[bytes, int] | None:
         """Frames for a reader who has that number, and the number it then has.
@@ -309,9 +330,10 @@ class Watched:
 
     async def _run(self) -> None:
         idle_since: float | None = None
+        due = time.monotonic()
         while True:
             began = time.monotonic()
-            await self._refresh()
+            await self._refresh(due)
             if self.readers:
                 idle_since = None
             elif idle_since is None:
@@ -319,33 +341,45 @@ class Watched:
             elif began - idle_since > _UNWATCHED_SECONDS:
                 self._hub.forget(self)
                 return
-            await self._rest(began)
+            due = await self._rest(began)
 
-    async def _rest(self, began: float) -> None:
-        """Until the interval has passed or something has happened, and a second at least."""
+    async def _rest(self, began: float) -> float:
+        """Until the interval has passed or something has happened, and a second at least.
+
+        Returns when the next refresh was due.
+        """
         self._every = max(
             min((place.every for place in self.readers), default=self._hub._usual), _LEAST_SECONDS
         )
+        due = time.monotonic() + self._every
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + self._every):
                 await self._poked.wait()
-        left = began + _LEAST_SECONDS - time.monotonic()
+                due = self._poked_at
+        due = max(due, began + _LEAST_SECONDS)
+        left = due - time.monotonic()
         if left > 0:
             await asyncio.sleep(left)
         self._poked.clear()
+        return due
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, due: float) -> None:
+        asked, ended = time.monotonic(), "ok"
         try:
-            loaded = await self._hub.load(self)
+            loaded = await self._hub.load(self, due)
         except AlphaPulseError as error:
+            ended = outcome(error)
             self._failed(str(error), type(error).__name__)
         except Exception as error:  # noqa: BLE001 - an analyst's chart; its panel shows it
+            ended = outcome(error)
             _log.warning("the feed %s failed", self.key.feed, exc_info=True)
             with self._guard:
                 self._feed.reset()
             self._failed(f"{type(error).__name__}: {error}", "ChartError")
         else:
             self._take(loaded)
+        load = replace(self._cost, outcome=ended)
+        self._hub.report(Refresh(time.monotonic() - asked, self._late, (load,)))
         self.version += 1
         for place in self.readers:
             place.wake()
