@@ -67,7 +67,7 @@ class Watcher(Wire):
 def queries(served: Served) -> float:
     """Reads from the database so far."""
     told = json.loads(Visitor(served.url).get("api/metrics", Accept="application/json").body)
-    return float(sum(series["value"] for series in told["metrics"]["queries"]["series"]))
+    return float(sum(series["value"] for series in told["figures"]["queries"]["series"]))
 
 
 async def crowd(served: Served, count: int) -> dict[str, float | None]:

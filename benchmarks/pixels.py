@@ -88,17 +88,17 @@ def crowd(served: Served, count: int) -> Iterator[None]:
 
 
 def pixels(page: Page, desk: Desk, first: int) -> list[float]:
-    """Milliseconds from each insert's commit to its pixels."""
+    """Milliseconds from the beginning of each insert to its pixels."""
     took = []
     for number in range(ROWS):
-        rate = 1e-4 + 1e-8 * (first + number)
+        rate = 1.2345e-4 + 1e-8 * (first + number)
+        began = time.time() * 1e3
         desk.run(
             "INSERT INTO funding_rates (timestamp, symbol, exchange, funding_rate) "
             "VALUES (now(), :symbol, 'binance', :rate)",
             symbol=SYMBOL,
             rate=rate,
         )
-        began = time.time() * 1e3
         took.append(page.evaluate(PAINTED, [TITLE, rate * 100]) - began)
         time.sleep(PAUSE)
     return took

@@ -98,12 +98,17 @@ class Tally:
 
     arrived: int = 0
     refreshes: int = 0
+    streamed: int = 0
     left: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
 
 
+STREAMED = 0.7
+"""The part of the viewers whose stream gets through; the others' kernels bring their charts."""
+
+
 class Soak:
-    """A crowd on a server. `rng` decides who stays how long and leaves how."""
+    """A crowd on a server. `rng` decides who stays how long, leaves how, and has a stream."""
 
     def __init__(self, served: Served, folder: Path, plan: Plan, rng: random.Random) -> None:
         self.served = served
@@ -164,9 +169,11 @@ class Soak:
             address = urlsplit(self.served.url)
             relay = Relay(str(address.hostname), int(address.port or 80))
             await self._gone.enter_async_context(relay)
-        viewer = self._viewer(relay)
+        streamed = self._rng.random() < STREAMED
+        viewer = self._viewer(relay, streamed=streamed)
         await viewer.arrive()
         self.tally.arrived += 1
+        self.tally.streamed += streamed
         await asyncio.sleep(seconds)
         if relay is not None:
             relay.stop()
@@ -174,12 +181,13 @@ class Soak:
         else:
             await viewer.leave("farewell" if way == "farewell" else "close")
         self.tally.left[way] += 1
-        self.tally.refreshes += refreshes(viewer)
+        if not streamed:
+            self.tally.refreshes += refreshes(viewer)
         self.tally.faults.update(viewer.seen.faults)
 
-    def _viewer(self, relay: Relay | None = None) -> Viewer:
+    def _viewer(self, relay: Relay | None = None, *, streamed: bool = True) -> Viewer:
         through = None if relay is None else relay.address
-        return Viewer(self._http, self.served.url, through=through)
+        return Viewer(self._http, self.served.url, through=through, streamed=streamed)
 
     async def _settled(self, before: State) -> State:
         """The state, once it is as before, or as it is when patience ends."""
@@ -235,6 +243,10 @@ def disagreeing(counted: dict[str, float], tally: Tally) -> list[str]:
         "kernels_failed": 0,
         "viewers": 0,
         "kernels": 0,
+        "streams_opened": tally.streamed,
+        "streams_closed": tally.streamed,
+        "streams": 0,
+        "feed_readers": 0,
         "messages_refused": 0,
         "reports_refused": 0,
     }
@@ -243,8 +255,8 @@ def disagreeing(counted: dict[str, float], tally: Tally) -> list[str]:
         for name, number in expected.items()
         if counted.get(name, 0) != number
     ]
-    if counted.get("refreshes", 0) < tally.refreshes - tally.arrived:
-        wrong.append(f"refreshes: {counted.get('refreshes', 0):g}, of {tally.refreshes} seen")
+    if counted.get("reports", 0) < tally.refreshes - tally.arrived:
+        wrong.append(f"refreshes: {counted.get('reports', 0):g}, of {tally.refreshes} seen")
     return wrong
 
 
@@ -261,7 +273,8 @@ def _print(before: State, after: State, tally: Tally) -> None:
         ],
     )
     left = ", ".join(f"{way} {times}" for way, times in sorted(tally.left.items()))
-    print(f"{tally.arrived} visits ({left}), {tally.refreshes} refreshes", flush=True)
+    fed = f"{tally.streamed} by the stream, {tally.refreshes} refreshes by kernels"
+    print(f"{tally.arrived} visits ({left}), {fed}", flush=True)
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """A viewer without a browser: gets the page, mounts its charts over the kernel's websocket, and
 answers as the page's scripts do.
 
-Every chart is asked for its snapshot, every patch is acknowledged, a gap in the numbers is answered
-with a question for a new snapshot, and the kernel's lease is renewed. What goes wrong is kept.
+With a stream its charts are watched there, and the kernel is left alone. Without one every chart
+is asked for its snapshot, every patch is acknowledged, a gap in the numbers is answered with a
+question for a new snapshot, and the kernel's lease is renewed. What goes wrong is kept.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import re
 import time
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from typing import Any, Literal
@@ -41,7 +43,7 @@ class ViewerError(Exception):
 
 @dataclass(frozen=True)
 class News:
-    """A chart's message: when it came, and when the kernel began to load it (epoch seconds)."""
+    """A chart's message: when it came, and when its data was looked at (epoch seconds)."""
 
     chart: str
     came: float
@@ -86,7 +88,8 @@ class Viewer:
     ----------
     http: from `client()`.
     by_comm: whether the page loads scripts through the kernel, as in plain Voila.
-    through: where the websocket connects instead of at the server.
+    through: where the websockets connect instead of at the server.
+    streamed: whether the page's stream can be reached.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Viewer:
         *,
         by_comm: bool = False,
         through: tuple[str, int] | None = None,
+        streamed: bool = False,
     ) -> None:
         self.url = url
         self.kernel_id = ""
@@ -105,7 +109,10 @@ class Viewer:
         self._by_comm = by_comm
         self._through = through
         self._cookies: dict[str, str] = {}
+        self._streamed = streamed
         self._socket: WebSocketClientConnection | None = None
+        self._stream: WebSocketClientConnection | None = None
+        self._span = ""
         self._began = 0.0
         self._mounted = asyncio.Event()
         self._scripts: set[str] = set()
@@ -133,8 +140,9 @@ class Viewer:
         self.vanish()
         if how == "farewell":
             await self._farewell()
-        if self._socket is not None:
-            self._socket.close()
+        for socket in (self._stream, self._socket):
+            if socket is not None:
+                socket.close()
 
     def vanish(self) -> None:
         """Do nothing any more."""
@@ -186,35 +194,81 @@ class Viewer:
         return "; ".join(f"{name}={value}" for name, value in self._cookies.items())
 
     async def _connect(self) -> None:
-        address = urlsplit(self.url)
-        host = address.netloc
-        if self._through is not None:
-            host = "{}:{}".format(*self._through)
-        path = f"{address.path}api/kernels/{self.kernel_id}/channels?session_id=viewer"
-        headers = {
-            "Cookie": self._written(),
-            "Host": address.netloc,
-            "Origin": f"{address.scheme}://{address.netloc}",
-        }
+        path = f"api/kernels/{self.kernel_id}/channels?session_id=viewer"
         self._socket = await websocket_connect(
-            HTTPRequest(
-                f"ws://{host}{path}", headers=HTTPHeaders(headers), request_timeout=_PATIENCE
-            ),
-            subprotocols=[PROTOCOL],
-            on_message_callback=self._take,
+            self._request(path), subprotocols=[PROTOCOL], on_message_callback=self._take
         )
         self._send("kernel_info_request", {})
         comm = "control"
         self._send("comm_open", {"comm_id": comm, "target_name": _CONTROL, "data": {}})
         self._send("comm_msg", {"comm_id": comm, "data": {"method": "request_states"}})
 
+    def _request(self, path: str) -> HTTPRequest:
+        address = urlsplit(self.url)
+        host = address.netloc
+        if self._through is not None:
+            host = "{}:{}".format(*self._through)
+        headers = {
+            "Cookie": self._written(),
+            "Host": address.netloc,
+            "Origin": f"{address.scheme}://{address.netloc}",
+        }
+        return HTTPRequest(
+            f"ws://{host}{address.path}{path}",
+            headers=HTTPHeaders(headers),
+            request_timeout=_PATIENCE,
+        )
+
+    async def _follow(self, charts: list[str], span: str) -> None:
+        """Watch by the stream, as the page does: the symbols, then the charts of the first."""
+        self._span = span
+        self.charts = {name: Chart(name) for name in charts}
+        self._stream = await websocket_connect(
+            self._request("stream"), on_message_callback=self._told
+        )
+        await self._watch("symbols", "")
+
+    async def _watch(self, feed: str, symbol: str) -> None:
+        asked = {"feed": feed, "symbol": symbol, "range": self._span}
+        if self._stream is not None and self._stream.protocol is not None:
+            said = json.dumps({"type": "watch", "data": asked})
+            await _sent(self._stream, said)
+
+    def _told(self, raw: str | bytes | None) -> None:
+        if raw is None:
+            if not self._leaving:
+                self._wrong("the stream was closed")
+            return
+        self.seen.received += len(raw)
+        if isinstance(raw, str):
+            said = json.loads(raw)
+            if said["type"] == "error":
+                self._wrong(said["data"]["message"])
+            if said["type"] != "feed":
+                return
+            content = said["data"]
+        else:
+            length = int.from_bytes(raw[:4], "little")
+            content = json.loads(raw[4 : 4 + length])
+        name = content["feed"][0]
+        if name in self.charts:
+            self._hear(self.charts[name], content)
+        elif name == "symbols" and content["kind"] == "value":
+            for feed in (*self.charts, "headline", "alerts"):
+                self._later(self._watch(feed, content["value"][0]))
+
     def _send(self, kind: str, content: dict[str, Any]) -> None:
         if self._socket is not None and self._socket.protocol is not None:
-            task = asyncio.ensure_future(_sent(self._socket, message(kind, content)))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            self._later(_sent(self._socket, message(kind, content)))
+
+    def _later(self, call: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(call)
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     def _say(self, chart: Chart, **content: Any) -> None:
+        if self._stream is not None:
+            return
         data = {"method": "custom", "content": content}
         self._send("comm_msg", {"comm_id": chart.comm, "data": data})
 
@@ -238,7 +292,15 @@ class Viewer:
 
     def _mount(self, states: dict[str, Any]) -> None:
         parts = {comm: model["state"].get("_part") for comm, model in states.items()}
+        feeds = [model["state"].get("_feed_name") for model in states.values()]
+        spans = [model["state"]["span"] for model in states.values() if "spans" in model["state"]]
         self.charts = {comm: Chart(comm) for comm, part in parts.items() if part == "liveChart"}
+        if self._streamed:
+            others = {"headline", "alerts"}
+            self._later(
+                self._follow([feed for feed in feeds if feed and feed not in others], spans[0])
+            )
+            return
         if not self.charts:
             self._wrong("the page has no charts")
         for chart in self.charts.values():
@@ -304,10 +366,10 @@ class Viewer:
         return time.monotonic() - self._began
 
 
-async def _sent(socket: WebSocketClientConnection, raw: bytes) -> None:
+async def _sent(socket: WebSocketClientConnection, raw: bytes | str) -> None:
     """Send; what cannot be sent any more is told by the socket's end."""
     try:
-        await socket.write_message(raw, binary=True)
+        await socket.write_message(raw, binary=isinstance(raw, bytes))
     except (OSError, RuntimeError):
         return
 

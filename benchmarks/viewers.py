@@ -1,8 +1,9 @@
 """Viewers of the dashboard, with real websockets and refreshes every ten seconds: how fast a page
 is, what a viewer costs, and how late refreshes come; beside plain Voila with the same notebook.
 
-`VIEWERS` and `PLAIN` are how many at a time, `RATE` how many arrive in a second, `HOLD` the seconds
-that they stay. All of them live in this process, which the servers do not share.
+`VIEWERS` are how many at a time by the stream, `KERNELS` without it, `PLAIN` with plain Voila;
+`RATE` is how many arrive in a second, `HOLD` the seconds that they stay. All of them live in this
+process, which the servers do not share.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from benchmarks.writer import writing
 from tests.conftest import Desk, new_desk, serve
 
 VIEWERS = [int(part) for part in os.environ.get("VIEWERS", "1,10,50,100").split(",")]
+KERNELS = [int(part) for part in os.environ.get("KERNELS", "1,100").split(",") if part]
 PLAIN = [int(part) for part in os.environ.get("PLAIN", "1,10").split(",") if part]
 RATE = float(os.environ.get("RATE", "1"))
 HOLD = float(os.environ.get("HOLD", "65"))
@@ -41,18 +43,21 @@ NOTEBOOK = "from alphapulse_nb import Dashboard\n\nDashboard()"
 
 @dataclass(frozen=True)
 class Site:
-    """A server to visit: its page, its process, and whether its pages load scripts by comm."""
+    """A server to visit: its page, its process, whether its pages load scripts by comm, and whether
+    they have a stream.
+    """
 
     name: str
     url: str
     pid: int
     plain: bool = False
+    streamed: bool = False
 
     def kernels(self) -> list[int]:
         return processes.kernels(self.pid)
 
     def viewer(self, http: AsyncHTTPClient) -> Viewer:
-        return Viewer(http, self.url, by_comm=self.plain)
+        return Viewer(http, self.url, by_comm=self.plain, streamed=self.streamed)
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,20 @@ class Crowd:
     def _refreshes(self, since: float) -> dict[str, float | None]:
         late: list[float] = []
         missed = 0
+        if self.site.streamed:
+            took = [
+                news.came - news.at
+                for viewer in self.viewers
+                for news in viewer.seen.news
+                if news.at > since
+            ]
+            gaps = sum(viewer.seen.counts["gap"] for viewer in self.viewers)
+            return {
+                "update p50": share(took, 0.5),
+                "update p99": share(took, 0.99),
+                "updates": len(took),
+                "gaps": gaps,
+            }
         for viewer in self.viewers:
             found, lost = lateness(viewer.seen.news, len(viewer.charts), EVERY, since)
             late += found
@@ -222,6 +241,9 @@ ROWS = (
     ("page server", "server's CPU per page", "ms", ""),
     ("server", "server's CPU per refresh", "ms", ""),
     ("kernel", "kernel's CPU per refresh", "ms", "15"),
+    ("update p50", "an update after its query began, p50", "s", ""),
+    ("update p99", "  p99", "s", "1"),
+    ("updates", "updates seen", "", ""),
     ("late p50", "refresh complete after it was due, p50", "s", ""),
     ("late p95", "  p95", "s", ""),
     ("late p99", "  p99", "s", ""),
@@ -242,10 +264,14 @@ RATIOS = ("five charts", "own", "kernel", "server", "page server")
 
 
 async def ours(desk: Desk, folder: Path) -> dict[str, dict[str, float | None]]:
-    with serve(folder, desk.server.url, ALPHAPULSE_REFRESH_INTERVAL=str(EVERY)) as served:
-        site = Site("ours", served.url, served.process.pid)
-        await _warm(site)
-        return {f"ours {count}": await _measured(site, count) for count in VIEWERS}
+    """As pages are fed by the stream, and, where that is blocked, by their kernels."""
+    figures: dict[str, dict[str, float | None]] = {}
+    for name, counts in (("ours", VIEWERS), ("kernels", KERNELS)):
+        with serve(folder, desk.server.url, ALPHAPULSE_REFRESH_INTERVAL=str(EVERY)) as served:
+            site = Site(name, served.url, served.process.pid, streamed=name == "ours")
+            await _warm(site)
+            figures |= {f"{name} {count}": await _measured(site, count) for count in counts}
+    return figures
 
 
 async def theirs(desk: Desk, folder: Path) -> dict[str, dict[str, float | None]]:

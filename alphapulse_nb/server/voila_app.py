@@ -112,6 +112,10 @@ class AlphaPulse(Voila):  # type: ignore[misc]
         page = next(handler for handler in super().init_handlers() if _is_page(handler))
         packages = static.Folder(self.labextensions_path)
         front_end = static.Folder(self.static_paths)
+        kept = f"voila/static/{front_end.digest()}"
+        # Where Voila's renderer looks for what templates are given.
+        given = self.voila_configuration.config.VoilaConfiguration.resources
+        given["alphapulse"]["front_end"] = at(kept)
         templates = static.Folder(collect_static_paths(["voila", "nbconvert"], "alphapulse"))
         return [
             *self.routes,
@@ -124,6 +128,7 @@ class AlphaPulse(Voila):  # type: ignore[misc]
             (at(f"api/kernels/{_KERNEL}"), KernelHandler),
             (at(f"api/kernels/{_KERNEL}/channels"), KernelSocket),
             (at(f"voila/api/shutdown/{_KERNEL}"), FarewellHandler),
+            (at(f"{kept}/(.*)"), _Script, {"find": front_end.forever}),
             (at("voila/static/(.*)"), _Script, {"find": front_end.find}),
             (at("voila/templates/[^/]+/static/(.*)"), _Script, {"find": templates.find}),
             (at("voila/labextensions/(.*)"), _Script, {"find": packages.find}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from tests.cable import Cable
-from tests.conftest import Desk, Served, serve, shot, wait_until
+from tests.conftest import Desk, Served, free_port, serve, shot, wait_until
 from tests.pages.conftest import TITLES, badge, drawn, open_dashboard, wait_drawn
 from tests.visitor import Visitor
 
@@ -140,6 +141,45 @@ def test_a_connection_that_is_cut_is_said_and_comes_back(page: Page, site: Serve
         cable.mend()
         wait_until(lambda: badge(page) in SHOWN, 30)
         assert page.evaluate("window.__same") is True
+
+
+def test_a_page_outlives_its_server_and_misses_nothing(
+    page: Page, desk: Desk, tmp_path: Path
+) -> None:
+    insert = (
+        "INSERT INTO funding_rates (timestamp, symbol, exchange, funding_rate) "
+        "VALUES (now(), 'LIVE/USDT', 'binance', :rate)"
+    )
+    desk.run(insert, rate=0.0001)
+    given = {"ALPHAPULSE_REFRESH_INTERVAL": "2", "DASHBOARD_PORT": str(free_port())}
+    with serve(tmp_path, desk.server.url, **given) as before:
+        open_dashboard(page, f"{before.url}live", "?symbol=LIVE/USDT&range=1h")
+        page.evaluate("window.__same = true")
+        before.process.kill()
+        before.process.wait()
+        wait_until(lambda: badge(page) == "offline", 10)
+        desk.run(insert, rate=0.0002)
+    with serve(tmp_path, desk.server.url, **given):
+        wait_until(lambda: _rates(page) == [pytest.approx(0.01), pytest.approx(0.02)], 40)
+        wait_until(lambda: badge(page) in SHOWN)
+        desk.run(insert, rate=0.0003)
+        wait_until(lambda: _rates(page)[2:] == [pytest.approx(0.03)], 20)
+        assert page.evaluate("window.__same") is True
+    desk.run("DELETE FROM funding_rates WHERE symbol = 'LIVE/USDT'")
+
+
+def test_a_symbol_that_gets_its_first_row_heals_its_panels(
+    page: Page, site: Served, desk: Desk
+) -> None:
+    page.goto(f"{site.url}live?symbol=LATE/USDT&range=1h")
+    wait_until(lambda: page.locator(".ap-panel.ap-faulty").count() == 4)
+    desk.run(
+        "INSERT INTO funding_rates (timestamp, symbol, exchange, funding_rate) "
+        "VALUES (now(), 'LATE/USDT', 'binance', 0.0001)"
+    )
+    wait_drawn(page)
+    assert _rates(page) == [pytest.approx(0.01)]
+    desk.run("DELETE FROM funding_rates WHERE symbol = 'LATE/USDT'")
 
 
 def test_a_stranger_signs_in_first(

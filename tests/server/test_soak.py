@@ -49,11 +49,11 @@ def test_a_figure_that_the_viewers_did_not_see_is_named() -> None:
         "kernels_ended": 2,
         "kernels_ended.closed": 1,
         "kernels_ended.abandoned": 1,
-        "refreshes": 5,
+        "reports": 5,
     }
     assert disagreeing(agreed, tally) == []
     assert disagreeing(agreed | {"kernels_ended.abandoned": 0}, tally) == [
         "kernels_ended.abandoned: the server counted 0, the viewers saw 1"
     ]
-    assert disagreeing(agreed | {"refreshes": 1}, tally) == ["refreshes: 1, of 4 seen"]
+    assert disagreeing(agreed | {"reports": 1}, tally) == ["refreshes: 1, of 4 seen"]
     assert len(disagreeing(agreed | {"kernels": 1}, tally)) == 1
