@@ -22,7 +22,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
-from tornado.websocket import WebSocketClientConnection, websocket_connect
+from tornado.websocket import WebSocketClientConnection, WebSocketError, websocket_connect
 
 from alphapulse_nb.server.messages import PROTOCOL
 from tests.visitor import message
@@ -370,7 +370,7 @@ async def _sent(socket: WebSocketClientConnection, raw: bytes | str) -> None:
     """Send; what cannot be sent any more is told by the socket's end."""
     try:
         await socket.write_message(raw, binary=isinstance(raw, bytes))
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, WebSocketError):
         return
 
 

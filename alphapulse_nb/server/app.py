@@ -65,7 +65,7 @@ def application(
     """
     _on_jupyter_path()
     from alphapulse_nb.catalog import catalog
-    from alphapulse_nb.server import api, kernels, pulse, traffic
+    from alphapulse_nb.server import api, heap, kernels, pulse, traffic
     from alphapulse_nb.server.figures import Figures
     from alphapulse_nb.server.mailbox import Mailbox
     from alphapulse_nb.server.voila_app import AlphaPulse
@@ -83,7 +83,7 @@ def application(
     app.log_function = traffic.log_function(figures, settings.base_url)
     _configure(app, settings)
     nursery = kernels.prepare(app.config)
-    mailbox, beat = Mailbox(figures), pulse.Pulse(figures)
+    mailbox, beat, trimmer = Mailbox(figures), pulse.Pulse(figures), heap.Trimmer()
     following = assembly.following(settings, db, state, figures)
 
     def make_shared(kernel_manager: Any) -> Shared:
@@ -108,8 +108,11 @@ def application(
             os.environ[reports.VARIABLE] = str(path)
 
     app.make_shared = make_shared
-    app.at_start = [listen_to_kernels, beat.start, following.start]
-    app.at_stop = [following.stop, means.close, beat.stop, nursery.close, mailbox.close]
+    app.at_start = [listen_to_kernels, beat.start, trimmer.start, following.start]
+    app.at_stop = [
+        *(following.stop, means.close, beat.stop, trimmer.stop),
+        *(nursery.close, mailbox.close),
+    ]
     app.at_end = [state.close, logbook.close]
     app.initialize([])
     logbook.adopt()

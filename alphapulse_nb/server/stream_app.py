@@ -21,6 +21,7 @@ from alphapulse_nb.server import (
     api,
     assembly,
     descriptors,
+    heap,
     log,
     parts,
     plain,
@@ -67,6 +68,7 @@ class StreamServer:
         self._following = assembly.following(settings, db, self._state, figures)
         self._means = api.Means()
         self._beat = pulse.Pulse(figures)
+        self._trimmer = heap.Trimmer()
         pulse.watch(figures)
         self.shared = Shared(
             db=db,
@@ -111,6 +113,7 @@ class StreamServer:
             loop.add_signal_handler(number, stop, number)
         self._logbook.adopt()
         self._beat.start()
+        self._trimmer.start()
         self._following.start()
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         if self._ready is not None:
@@ -123,6 +126,7 @@ class StreamServer:
                 await http.close_all_connections()
                 self._means.close()
                 self._beat.stop()
+                self._trimmer.stop()
         except TimeoutError:
             _log.warning("not everything ended in time", seconds=_GOODBYE_SECONDS)
         finally:
