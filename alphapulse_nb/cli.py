@@ -312,13 +312,7 @@ def serve(
     debug: Debug = False,
 ) -> None:
     """Serve the dashboard. Without database settings it shows the embedded database."""
-    settings = _settings(
-        DASHBOARD_HOST=host,
-        DASHBOARD_PORT=port,
-        DASHBOARD_BASE_URL=base_url,
-        DASHBOARD_NO_AUTH=True if no_auth else None,
-        DASHBOARD_DEBUG=True if debug else None,
-    )
+    settings = _listening(host, base_url, no_auth, debug, DASHBOARD_PORT=port)
     from alphapulse_nb.settings import hand_down
 
     hand_down(settings, os.environ)
@@ -338,13 +332,7 @@ def stream(
     debug: Debug = False,
 ) -> None:
     """Serve the event stream and the API alone, for programs: no pages, no kernels."""
-    settings = _settings(
-        DASHBOARD_HOST=host,
-        STREAM_PORT=port,
-        DASHBOARD_BASE_URL=base_url,
-        DASHBOARD_NO_AUTH=True if no_auth else None,
-        DASHBOARD_DEBUG=True if debug else None,
-    )
+    settings = _listening(host, base_url, no_auth, debug, STREAM_PORT=port)
     from alphapulse_nb.server.stream_app import StreamServer
 
     with _stoppable(), _database(settings) as db:
@@ -388,6 +376,19 @@ def _settings(**overrides: object) -> Settings:
     from alphapulse_nb import settings
 
     return settings.read(**overrides)
+
+
+def _listening(
+    host: str | None, base_url: str | None, no_auth: bool, debug: bool, **port: int | None
+) -> Settings:
+    """The settings of a server, as far as its command line overrides them."""
+    return _settings(
+        DASHBOARD_HOST=host,
+        DASHBOARD_BASE_URL=base_url,
+        DASHBOARD_NO_AUTH=True if no_auth else None,
+        DASHBOARD_DEBUG=True if debug else None,
+        **port,
+    )
 
 
 def _database(settings: Settings | None = None) -> Database:

@@ -20,12 +20,11 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import sync_playwright
 
-from alphapulse_nb.catalog import OURS
 from alphapulse_nb.db import triggers
 from alphapulse_nb.db.connection import connect
 from benchmarks import processes, report
 from benchmarks.feeds import SYMBOL
-from benchmarks.pixels import CHARTS
+from benchmarks.pixels import opened_live
 from tests.browser import ARGUMENTS, chromium
 from tests.conftest import Desk, new_desk, serve
 
@@ -79,9 +78,7 @@ def main() -> None:
     ):
         triggers.install(db)
         browser = play.chromium.launch(executable_path=str(chromium()), args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(f"{served.url}live?symbol={SYMBOL}&range=1h")
-        page.evaluate(CHARTS, len(OURS))
+        page = opened_live(browser, served, "1h")
         session = page.context.new_cdp_session(page)
         session.send("Performance.enable")
         writer = threading.Thread(target=writing, args=(desk, stop))

@@ -142,6 +142,14 @@ def pages(play: Playwright, browser: Browser, served: Served) -> None:
             report.line(f"{name}, {how}: five charts", [whole for _, whole in times], "s")
 
 
+def opened_live(browser: Browser, served: Served, span: str) -> Page:
+    """A page of `/live` that shows its charts."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(f"{served.url}live?symbol={SYMBOL}&range={span}")
+    page.evaluate(CHARTS, len(OURS))
+    return page
+
+
 def told(name: str, values: Sequence[float]) -> None:
     report.line(name, values, "ms")
     print(
@@ -161,9 +169,7 @@ def main() -> None:
     ):
         browser = play.chromium.launch(executable_path=str(chromium()), args=ARGUMENTS)
         pages(play, browser, served)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(f"{served.url}live?symbol={SYMBOL}&range=24h")
-        page.evaluate(CHARTS, len(OURS))
+        page = opened_live(browser, served, "24h")
         first = 0
         for pushed in (True, False):
             triggers.install(db) if pushed else triggers.remove(db)

@@ -28,6 +28,7 @@ from alphapulse_nb.server import (
     pulse,
     traffic,
 )
+from alphapulse_nb.server.diary import Diary
 from alphapulse_nb.server.figures import Figures
 from alphapulse_nb.server.handler import Handler, NotFound
 from alphapulse_nb.server.listening import listen
@@ -118,6 +119,9 @@ class StreamServer:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         if self._ready is not None:
             self._ready(f"http://{host}:{port}{settings.base_url}")
+        diary = Diary(self.shared.db, self.shared.figures, f"{settings.host}:{port}")
+        if settings.self_metrics:
+            diary.start()
         await stopped.wait()
         http.stop()
         try:
@@ -127,6 +131,7 @@ class StreamServer:
                 self._means.close()
                 self._beat.stop()
                 self._trimmer.stop()
+                diary.stop()
         except TimeoutError:
             _log.warning("not everything ended in time", seconds=_GOODBYE_SECONDS)
         finally:

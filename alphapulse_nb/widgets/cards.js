@@ -40,11 +40,13 @@ export class Cards {
     this.cards = new Map();
     /** @type {Card[]} */
     this.shown = [];
+    this.isBusy = false;
   }
 
   /** @param {Card[]} cards @param {boolean} busy */
   show(cards, busy) {
     this.shown = cards;
+    this.isBusy = busy;
     if (cards.length !== this.cards.size || cards.some((card) => !this.cards.has(card.key))) {
       this.cards = new Map(cards.map((card) => [card.key, cardOf(card)]));
       this.root.replaceChildren(...this.cards.values());
@@ -56,16 +58,22 @@ export class Cards {
       node.dataset.value = String(card.value);
       node.title = card.hint;
       node.classList.toggle("ap-busy", busy);
-      setText(/** @type {HTMLElement} */ (node.querySelector("strong")), busy ? " " : written(card));
+      const [, number, hint] = /** @type {HTMLElement[]} */ ([...node.children]);
+      setText(number, busy ? " " : written(card));
+      setText(hint, card.hint);
     }
+  }
+
+  /** No numbers are to be had: those of the view stay, those of the one before do not. */
+  fail() {
+    if (this.isBusy) this.show(this.shown.map((card) => ({ ...card, value: null, tone: "plain" })), false);
   }
 }
 
 /** @param {Card} card */
 function cardOf(card) {
   const node = make("div", "ap-card");
-  node.append(make("span", "ap-card-label", card.label), make("strong", "", ""),
-    make("span", "ap-card-hint", card.hint));
+  node.append(make("span", "ap-card-label", card.label), make("strong", ""), make("span", "ap-card-hint"));
   return node;
 }
 
@@ -73,6 +81,7 @@ function cardOf(card) {
 export function followCards(desk, row) {
   return desk.follow("headline", (message) => {
     if (message.kind === "value") row.show(message.value, false);
+    else if (message.kind === "fault") row.fail();
   }, () => row.show(row.shown, true));
 }
 

@@ -43,8 +43,8 @@ export class Desk {
     this.watchers = new Set();
     /** @type {Set<import("./panel.js").Source>} */
     this.sources = new Set();
-    /** Asks the kernel whether it is there. */
-    this.ping = () => {};
+    /** @type {Set<Transport>} the ways to the kernel, one for each chart */
+    this.kernels = new Set();
     choices.watch(["symbol", "span"], () => { this.turn += 1; });
     setInterval(() => this.judge(), 500);
     stream.watch({ feed: "symbols", symbol: "", span: "", every: 0 }, (message) => {
@@ -55,6 +55,7 @@ export class Desk {
   /** @param {string[]} symbols */
   know(symbols) {
     this.isEmpty = !symbols.length;
+    this.stream.retry();
     this.choices.set("symbols", symbols);
     if (this.choices.get("symbol") === NO_SYMBOL && symbols.length) this.choices.set("symbol", symbols[0]);
   }
@@ -92,7 +93,8 @@ export class Desk {
     else if (this.hasKernel && this.isLost) carrier = "kernel";
     if (carrier === "kernel" && Date.now() - this.askedAt > ASK_EVERY) {
       this.askedAt = Date.now();
-      this.ping();
+      const [way] = this.kernels;
+      way?.send({ kind: "ping" });
     }
     if (carrier === this.carrier) return;
     this.carrier = carrier;
@@ -193,7 +195,7 @@ export class FeedTransport {
       () => pass({ kind: "busy", view: desk.view }, undefined, desk.turn),
     );
     this.again = following.again;
-    if (kernel) desk.ping = () => kernel.send({ kind: "ping" });
+    if (kernel) desk.kernels.add(kernel);
     const unlisten = kernel?.listen((message, buffer) => {
       if (message.kind === "script") take(message, buffer);
       else if (desk.carrier === "kernel") {
@@ -210,6 +212,7 @@ export class FeedTransport {
       desk.watchers.delete(change);
       following.close();
       unlisten?.();
+      if (kernel) desk.kernels.delete(kernel);
     };
   }
 

@@ -7,11 +7,12 @@
  * @typedef {{feed: string, symbol: string, span: string, every: number}} Asked `every` in seconds, 0
  *   for the usual
  * @typedef {(message: any, buffer?: DataView) => void} Take
+ * @typedef {{asked: Asked, take: Take, refused?: boolean, again?: number}} Watch
  */
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10e3;
-/** How long until what was refused is asked for again. */
+/** How long until the server is asked again for what it had no room for. */
 const AGAIN = 10e3;
 /** Silence after which the server is asked whether it is there, we say it is not, and try anew. */
 const ASK_AFTER = 2e3;
@@ -34,8 +35,8 @@ export class Stream {
     this.asked = false;
     /** Whether the connection looks open and brings nothing, not even answers. */
     this.silent = false;
-    /** @type {Map<object, {asked: Asked, take: Take}>} */
-    this.watches = new Map();
+    /** @type {Set<Watch>} */
+    this.watches = new Set();
     setInterval(() => this.listenForSilence(), 500);
     const wake = () => {
       if (this.state !== "open") this.connect();
@@ -50,12 +51,12 @@ export class Stream {
    * @param {Asked} asked @param {Take} take
    */
   watch(asked, take) {
-    const key = {};
-    this.watches.set(key, { asked, take });
+    const watch = { asked, take };
+    this.watches.add(watch);
     this.ask(asked);
     return () => {
-      this.watches.delete(key);
-      const same = [...this.watches.values()].some((other) => sameFeed(other.asked, asked));
+      this.watches.delete(watch);
+      const same = [...this.watches].some((other) => sameFeed(other.asked, asked));
       if (!same) this.say("unwatch", { feed: asked.feed, symbol: asked.symbol, range: asked.span });
     };
   }
@@ -89,8 +90,20 @@ export class Stream {
     this.heardAt = Date.now();
     this.asked = false;
     this.become("open");
+    this.askAll([...this.watches]);
+  }
+
+  /** Ask again for what the server did not know: it may know it now. */
+  retry() {
+    this.askAll([...this.watches].filter((watch) => watch.refused));
+  }
+
+  /** Each feed once. @param {Watch[]} watches */
+  askAll(watches) {
     const asked = new Set();
-    for (const watch of this.watches.values()) {
+    for (const watch of watches) {
+      watch.refused = false;
+      clearTimeout(watch.again);
       const name = JSON.stringify([watch.asked.feed, watch.asked.symbol, watch.asked.span]);
       if (!asked.has(name)) this.ask(watch.asked);
       asked.add(name);
@@ -159,27 +172,30 @@ export class Stream {
   /** @param {any} message @param {DataView} [buffer] */
   deliver(message, buffer) {
     const [feed, symbol, span] = message.feed;
-    for (const { asked, take } of [...this.watches.values()]) {
+    for (const { asked, take } of [...this.watches]) {
       if (sameFeed(asked, { feed, symbol: symbol || asked.symbol, span: span || asked.span })) {
         take(message, buffer);
       }
     }
   }
 
-  /**
-   * What cannot be watched is the fault of the panel that asked. It may be there a little later, as
-   * a symbol that gets its first row, so it is asked for again. @param {any} said
-   */
+  /** What cannot be watched is the fault of the panel that asked. @param {any} said */
   fail(said) {
-    for (const [key, { asked, take }] of [...this.watches]) {
+    for (const watch of [...this.watches]) {
+      const { asked, take } = watch;
       if (said.id !== `${asked.feed} ${asked.symbol} ${asked.span}`.slice(0, 64)) continue;
       const view = { symbol: asked.symbol, span: asked.span };
       const about = { view, at: Date.now(), every: asked.every || 10 };
       take({ kind: "fault", component: "Stream", message: said.data.message, ...about });
-      setTimeout(() => {
-        if (this.watches.has(key)) this.ask(asked);
-      }, AGAIN);
+      watch.refused = true;
+      clearTimeout(watch.again);
+      if (said.data.status >= 500) watch.again = setTimeout(() => this.askAgain(watch), AGAIN);
     }
+  }
+
+  /** @param {Watch} watch */
+  askAgain(watch) {
+    if (this.watches.has(watch)) this.askAll([watch]);
   }
 }
 

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from alphapulse_nb import queries
+from alphapulse_nb import charts, queries
 from alphapulse_nb.catalog import OURS
+from alphapulse_nb.charts import View
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.queries import Window
 from tests.conftest import Desk, Served, shot, wait_until, watched
@@ -73,9 +74,13 @@ def test_the_headline_cards_are_those_of_the_query(
         """() => Object.fromEntries([...document.querySelectorAll(".ap-card")]
             .map((card) => [card.dataset.key, card.dataset.value]))"""
     )
-    row = queries.headline(db, "BTC/USDT", Window.last("24h", datetime.now(UTC))).iloc[0]
+    last = Window.last("24h", datetime.now(UTC))
+    row = queries.headline(db, "BTC/USDT", last).iloc[0]
     for key in ("pnl", "win_rate", "drawdown", "funding_rate"):
         assert float(shown[key]) == pytest.approx(float(row[key]), rel=1e-9), key
+    hints = page.locator(".ap-card-hint").all_inner_texts()
+    cards = charts.headline(queries.headline(db, "BTC/USDT", last), View(span=last.label))
+    assert hints == [card.hint for card in cards]
 
 
 def test_a_row_inserted_while_the_page_is_open_appears(

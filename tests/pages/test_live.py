@@ -66,11 +66,20 @@ def _kernels(site: Served) -> list[str]:
 
 
 def test_a_symbol_that_there_is_not_is_said_in_every_panel_of_it(page: Page, site: Served) -> None:
+    said: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda data: said.append(str(data))))
     page.goto(f"{site.url}live?symbol=BTC/USD&range=1h")
     wait_until(lambda: page.locator(".ap-panel.ap-faulty").count() == 4)
+    wait_until(lambda: page.locator(".ap-card.ap-busy").count() == 0)
+    assert {card.inner_text() for card in page.locator(".ap-card strong").all()} == {"–"}
     note = page.locator(".ap-note").first.inner_text()
     assert "There is no symbol 'BTC/USD'. Did you mean BTC/USDT?" in note
     wait_until(lambda: "4 panels have no new data" in page.locator(".ap-alerts").inner_text())
+    # It is not asked for again and again, for which the server would end the connection.
+    asked = len([text for text in said if '"watch"' in text])
+    assert asked
+    page.wait_for_timeout(12_000)
+    assert len([text for text in said if '"watch"' in text]) == asked
     page.get_by_label("Symbol").select_option("BTC/USDT")
     wait_drawn(page)
 

@@ -16,7 +16,7 @@ import pytest
 
 from alphapulse_nb.catalog import catalog
 from alphapulse_nb.db.connection import Database
-from alphapulse_nb.errors import DatabaseUnavailable
+from alphapulse_nb.errors import DatabaseUnavailable, QueryTimeout
 from alphapulse_nb.events import Event
 from alphapulse_nb.reports import Refresh
 from alphapulse_nb.server.answers import Fault
@@ -331,6 +331,30 @@ def test_a_slow_feed_delays_no_other(db: Database, counted: dict[str, Counted]) 
             await next_of(place)
         assert slow.loads == 1
         assert quick.loads >= 20
+        slow.goes.set()
+
+    run(db, scenario)
+
+
+def test_feeds_that_fail_slowly_delay_no_other(
+    db: Database, counted: dict[str, Counted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "_SLOW_SECONDS", 0.1)
+
+    async def scenario(hub: Hub) -> None:
+        slow = counted["one"]
+        slow.error = QueryTimeout("cancelled")
+        slow.goes.clear()
+        # As many as there are threads for the quick ones.
+        places = [await watch(hub, "one", span=span) for span in ("1h", "6h", "24h", "7d")]
+        await asyncio.sleep(0.3)
+        slow.goes.set()
+        for place in places:
+            await next_of(place)
+        slow.goes.clear()
+        hub.heard(touch("anomalies", BTC))
+        await asyncio.sleep(0.1)
+        assert (await next_of(await watch(hub, "two"))).patches
         slow.goes.set()
 
     run(db, scenario)

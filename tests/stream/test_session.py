@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from alphapulse_nb.events import Kinds
+from alphapulse_nb.server.answers import Fault
 from alphapulse_nb.server.stream import session as session_module
 from alphapulse_nb.server.stream.session import Session, Why
 from tests.stream.tails import MemoryTail
@@ -58,9 +59,9 @@ def unframed(data: bytes) -> list[bytes]:
 
 
 @asynccontextmanager
-async def client(tail: MemoryTail) -> AsyncIterator[tuple[Client, Session]]:
+async def client(tail: MemoryTail, hub: Any = None) -> AsyncIterator[tuple[Client, Session]]:
     end = Client()
-    session = Session(tail, Kinds({"fill": None}), end)
+    session = Session(tail, Kinds({"fill": None}), end, hub)
     stop = tail.subscribe(lambda _: session.wake())
     task = asyncio.create_task(session.run())
     try:
@@ -205,6 +206,22 @@ def test_rubbish_is_answered_and_much_of_it_ends_the_connection() -> None:
             for _ in range(session_module._MOST_BAD):
                 await session.take(b"\x00")
             assert end.dropped == ("refused", 1008)
+
+    run(scenario)
+
+
+def test_what_the_server_has_no_room_for_is_nothing_bad_of_the_client() -> None:
+    class Full:
+        async def watch(self, *_: Any) -> Any:
+            raise Fault("busy", "Too many different feeds are watched just now.", after=10)
+
+    async def scenario() -> None:
+        async with client(MemoryTail(), Full()) as (end, session):
+            for count in range(1, 2 * session_module._MOST_BAD):
+                await session.take(say("watch", feed="anomalies", symbol="BTC/USDT", range="24h"))
+                await until(lambda count=count: len(end.of("error")) == count)
+            assert end.of("error")[0]["data"]["status"] == 503
+            assert end.dropped is None
 
     run(scenario)
 

@@ -177,7 +177,7 @@ class Hub:
 
     async def load(self, watched: Watched, due: float) -> Loaded:
         """Read one feed in a thread. Raises what the source raises."""
-        pool = self._slow if watched.seconds > _SLOW_SECONDS else self._fast
+        pool = self._slow if watched.took > _SLOW_SECONDS else self._fast
         now = self._clock()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(pool, watched.loaded, self._db, now, due)
@@ -212,7 +212,6 @@ class Loaded(NamedTuple):
     message: Message | None
     value: Any
     now: datetime
-    seconds: float
 
 
 class Watched:
@@ -224,7 +223,6 @@ class Watched:
         self.readers: set[Place] = set()
         self.version = 0
         self.seq = 0
-        self.seconds = 0.0
         self._hub = hub
         self._feed = Feed()
         # A worker changes the feed while the loop may read it.
@@ -252,6 +250,11 @@ class Watched:
         """End it."""
         if self._task is not None:
             self._task.cancel()
+
+    @property
+    def took(self) -> float:
+        """Seconds that the last load took, also where it brought nothing."""
+        return self._cost.seconds
 
     @property
     def failed(self) -> bool:
@@ -292,7 +295,7 @@ class Watched:
             finally:
                 took = time.monotonic() - began
                 self._cost = Load(self._cost.name, took, spent.seconds, spent.rows)
-        return Loaded(message, found, now, took)
+        return Loaded(message, found, now)
 
     def news(self, seq: int) -> tuple[bytes, int] | None:
         """Frames for a reader who has that number, and the number it then has.
@@ -351,9 +354,9 @@ class Watched:
         self._every = max(
             min((place.every for place in self.readers), default=self._hub._usual), _LEAST_SECONDS
         )
-        due = time.monotonic() + self._every
+        due = asyncio.get_running_loop().time() + self._every
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(asyncio.get_running_loop().time() + self._every):
+            async with asyncio.timeout_at(due):
                 await self._poked.wait()
                 due = self._poked_at
         due = max(due, began + _LEAST_SECONDS)
@@ -385,7 +388,6 @@ class Watched:
             place.wake()
 
     def _take(self, loaded: Loaded) -> None:
-        self.seconds = loaded.seconds
         self._at = loaded.now.timestamp() * 1e3
         self._fault = b""
         if loaded.message is not None:

@@ -321,7 +321,8 @@ class Session:
         now = time.monotonic()
         if now - self._bad_since > _BAD_SECONDS:
             self._bad, self._bad_since = 0, now
-        self._bad += 1
+        # That we have no room, or no database, is nothing bad of theirs.
+        self._bad += fault.status < 500
         with contextlib.suppress(ValueError):
             self._answers.append(protocol.error(fault, ref))
         self._wake.set()
