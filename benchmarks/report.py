@@ -21,7 +21,7 @@ def line(name: str, values: Sequence[float], unit: str, budget: str = "") -> flo
 
 
 def ratio(name: str, theirs: float, ours: float) -> None:
-    print(f"{name}: {theirs / ours:.1f} times ours", flush=True)
+    print(f"{name}: {theirs / ours:.1f} times ours" if ours else f"{name}: ours is 0", flush=True)
 
 
 def table(

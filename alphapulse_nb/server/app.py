@@ -117,8 +117,13 @@ def application(
     app.initialize([])
     logbook.adopt()
     _ask(figures, app, nursery, settings.max_kernels)
+    # Once it listens: only then is its port known where 0 was asked for.
+    app.at_start.append(
+        lambda: following.announce(
+            lambda: means.readiness.look(db, app.shared.parts), f"{app.ip}:{app.port}"
+        )
+    )
     if settings.self_metrics:
-        # Once it listens: only then is its port known where 0 was asked for.
         app.at_start.append(lambda: _keep_diary(app, Diary(db, figures, f"{app.ip}:{app.port}")))
     descriptors.make_room(settings.max_kernels)
     return app

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.relay.tail import Tail
 from alphapulse_nb.server import parts
+from alphapulse_nb.server.announcer import Announcer, Look
 from alphapulse_nb.server.figures import Figures
 from alphapulse_nb.server.mailbox import count_refresh
 from alphapulse_nb.server.stream.hub import Hub
@@ -39,6 +40,8 @@ class Following:
         days: float,
         clock: Callable[[], datetime],
     ) -> None:
+        self._clock = clock
+        self._announcer: Announcer | None = None
         self._direct = (
             None if direct is None else Database(direct, statement_timeout=db.statement_timeout)
         )
@@ -65,8 +68,15 @@ class Following:
         self.tail.start()
         self.stream.start()
 
+    def announce(self, look: Look, server: str) -> None:
+        """Tell everybody when a part of this server fails or comes back."""
+        self._announcer = Announcer(look, self.tail.post, server, now=self._clock)
+        self._announcer.start()
+
     async def stop(self) -> None:
         """End it all. Those who listen have been told why before."""
+        if self._announcer is not None:
+            self._announcer.stop()
         self.stream.close("the server is stopping")
         await self.tail.stop()
         if self._direct is not None:

@@ -8,6 +8,7 @@ a database; one of them makes the events.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 from collections.abc import Callable
@@ -119,7 +120,12 @@ class StreamServer:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         if self._ready is not None:
             self._ready(f"http://{host}:{port}{settings.base_url}")
-        diary = Diary(self.shared.db, self.shared.figures, f"{settings.host}:{port}")
+        address = f"{settings.host}:{port}"
+        self._following.announce(
+            functools.partial(self._means.readiness.look, self.shared.db, self.shared.parts),
+            address,
+        )
+        diary = Diary(self.shared.db, self.shared.figures, address)
         if settings.self_metrics:
             diary.start()
         await stopped.wait()

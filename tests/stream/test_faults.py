@@ -18,6 +18,8 @@ import pytest
 from alphapulse_nb.db import triggers
 from alphapulse_nb.db.connection import connect
 from alphapulse_nb.relay.log import Entry, EventLog
+from alphapulse_nb.server import announcer
+from alphapulse_nb.server.parts import PATIENCE
 from alphapulse_nb.state import State, prepare
 from alphapulse_nb.stream_client import StreamClient
 from tests.conftest import Desk, Served, free_port, new_desk, serve, wait_until
@@ -52,11 +54,12 @@ class Listener:
 
     def __init__(self) -> None:
         self.seqs: list[int] = []
+        self.statuses: list[str] = []
         self.kinds: Counter[str] = Counter()
 
     async def follow(self, url: str, ready: asyncio.Semaphore) -> None:
         async with listening(url) as link:
-            await link.send('{"type": "subscribe", "data": {"types": ["signal"]}}')
+            await link.send('{"type": "subscribe", "data": {"types": ["signal", "system_status"]}}')
             asked = {"feed": "funding_rates", "symbol": BTC, "range": "1h"}
             await link.send(json.dumps({"type": "watch", "data": asked}))
             async for message in link:
@@ -68,6 +71,8 @@ class Listener:
                 said: dict[str, Any] = json.loads(message)
                 if said["type"] == "signal":
                     self.seqs.append(said["seq"])
+                elif said["type"] == "system_status" and said["data"]["part"] == "database":
+                    self.statuses.append(said["data"]["status"])
                 elif said["type"] == "feed":
                     self.kinds[said["data"]["kind"]] += 1
         self.kinds["ended"] += 1
@@ -95,9 +100,11 @@ def test_a_hundred_clients_outlive_their_database(mortal: Desk, tmp_path: Path) 
             os.kill(pid, signal.SIGKILL)
             await _until(lambda: all(end.kinds["fault"] for end in ends))
             before = [end.kinds["chart"] + end.kinds["beat"] for end in ends]
+            await asyncio.sleep(announcer.EVERY + PATIENCE)
             await asyncio.to_thread(mortal.server.ensure_running)
             await asyncio.to_thread(post, 7)
             await _until(lambda: all(len(end.seqs) == 12 for end in ends))
+            await _until(lambda: all(end.statuses == ["error", "ok"] for end in ends))
             await _until(
                 lambda: all(
                     end.kinds["chart"] + end.kinds["beat"] > held
