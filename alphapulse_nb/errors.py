@@ -3,9 +3,11 @@
 AlphaPulseError
 ├── SettingsError            a setting is missing or wrong: fix it and start again
 ├── InputError               an argument is wrong: fix the call (also a ValueError)
+│   └── RuleError            a rule of alerts is wrong: `problems` says where and why
 ├── ChartError               a chart could not be drawn or registered
 ├── StreamError              the stream of events cannot be followed
 │   └── StreamRefused        credentials, address or subscription are wrong: fix the call
+├── ChannelError             a notification was not delivered; `retry` says whether to try again
 └── DatabaseError            something between us and Postgres
     ├── DatabaseUnavailable  not reachable now: retry
     ├── SchemaError          a table or column is missing: `alphapulse db check`
@@ -17,6 +19,8 @@ A message says what was given, what was expected and the next step. None holds a
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class AlphaPulseError(Exception):
@@ -31,6 +35,15 @@ class InputError(AlphaPulseError, ValueError):
     """An argument of a call is wrong."""
 
 
+class RuleError(InputError):
+    """A rule of alerts is wrong; `problems` are pairs of a place in it and what is wrong there."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]], name: str = "") -> None:
+        self.problems = tuple(problems)
+        said = "; ".join(f"{place}: {words}" for place, words in self.problems)
+        super().__init__(f"rule {name!r}: {said}" if name else said)
+
+
 class ChartError(AlphaPulseError):
     """A chart could not be drawn or registered."""
 
@@ -41,6 +54,28 @@ class StreamError(AlphaPulseError):
 
 class StreamRefused(StreamError):  # noqa: N818
     """The server will not let us in, or knows no such thing; trying again does not help."""
+
+
+class ChannelError(AlphaPulseError):
+    """A channel did not deliver a message.
+
+    `retry` says whether it may pass, and `after` how many seconds the other side wants us to wait,
+    where it said so. `unknown` says that the message may have arrived all the same, at some of its
+    recipients at least.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        retry: bool = False,
+        *,
+        after: float | None = None,
+        unknown: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.retry = retry
+        self.after = after
+        self.unknown = unknown
 
 
 class DatabaseError(AlphaPulseError):

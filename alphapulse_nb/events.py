@@ -11,7 +11,6 @@ way an event is one JSON object:
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -22,6 +21,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from alphapulse_nb.errors import InputError
+from alphapulse_nb.spelling import nearest
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -35,6 +35,10 @@ BUILT_IN: Final[Mapping[str, str]] = {
     "notification": "A notification for one person or for all.",
 }
 """The types that are always there, and what each means."""
+
+NOTIFICATION: Final = "notification"
+TO: Final = "to"
+"""The field of a notification's data that names the persons it is for."""
 
 RESERVED: Final = frozenset(
     {
@@ -66,6 +70,12 @@ class Event:
         found = self.data.get("symbol")
         return found if isinstance(found, str) else None
 
+    @property
+    def recipients(self) -> frozenset[str] | None:
+        """The persons that a notification is for; None where that is everybody."""
+        found = self.data.get(TO) if self.type == NOTIFICATION else None
+        return frozenset(found) if isinstance(found, list) else None
+
     @cached_property
     def encoded(self) -> bytes:
         """The same in UTF-8."""
@@ -73,11 +83,12 @@ class Event:
 
     @cached_property
     def text(self) -> str:
-        """The event as it is sent, written once for all who get it."""
+        """The event as it is sent, written once for all who get it, without who that is."""
+        told = {name: value for name, value in self.data.items() if name != TO}
         return json.dumps(
             {
                 "type": self.type,
-                "data": self.data,
+                "data": told if self.type == NOTIFICATION else self.data,
                 "timestamp": stamp(self.at),
                 "seq": self.seq,
             },
@@ -100,9 +111,13 @@ class Wanted:
 
 
 class Kinds:
-    """The types of events that there are. Not for registering from two threads at a time."""
+    """The types of events that there are. Not for registering from two threads at a time.
+
+    `version` grows with each type that is registered.
+    """
 
     def __init__(self, known: Mapping[str, Mapping[str, Any] | None] | None = None) -> None:
+        self.version = 0
         self._schemas: dict[str, Draft202012Validator | None] = dict.fromkeys(BUILT_IN)
         for name, schema in (known or {}).items():
             self.register(name, schema)
@@ -111,7 +126,8 @@ class Kinds:
         return name in self._schemas
 
     def __iter__(self) -> Any:
-        return iter(self._schemas)
+        # A copy: others may register a type meanwhile.
+        return iter(list(self._schemas))
 
     def register(self, name: str, schema: Mapping[str, Any] | None = None) -> None:
         """Make a type known.
@@ -134,6 +150,7 @@ class Kinds:
         if len(self._schemas) >= _MOST_KINDS and name not in self._schemas:
             raise InputError(f"there are {_MOST_KINDS} types of events already")
         self._schemas[name] = None if schema is None else _validator(name, schema)
+        self.version += 1
 
     def schema(self, name: str) -> Mapping[str, Any] | None:
         """The schema of a type; None where any data will do."""
@@ -144,8 +161,8 @@ class Kinds:
         """The name. Raises `InputError` that suggests the nearest for an unknown one."""
         if name in self._schemas:
             return name
-        near = difflib.get_close_matches(name[:60], self._schemas, 1)
-        hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(self._schemas)}."
+        near = nearest(name, self._schemas)
+        hint = f" Did you mean {near}?" if near else f" Known: {', '.join(self._schemas)}."
         raise InputError(f"there is no type of events {name[:60]!r}.{hint}")
 
     def check(self, name: str, data: Mapping[str, Any]) -> None:

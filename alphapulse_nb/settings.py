@@ -80,6 +80,21 @@ class Settings(BaseSettings):
     event_days: float = _setting(
         "ALPHAPULSE_EVENT_DAYS", 7.0, "days for which events are kept", gt=0, le=3650
     )
+    notification_days: float = _setting(
+        "ALPHAPULSE_NOTIFICATION_DAYS",
+        90.0,
+        "days for which notifications, and alerts that are over, are kept",
+        gt=0,
+        le=3650,
+    )
+    alerts: bool = _setting(
+        "DASHBOARD_ALERTS", True, "evaluate rules and send what they find, if no other server does"
+    )
+    local_channels: bool = _setting(
+        "DASHBOARD_LOCAL_CHANNELS",
+        False,
+        "let channels of notifications reach programs on the server's own machine",
+    )
     host: str = _setting("DASHBOARD_HOST", "127.0.0.1", "address that the server listens on")
     port: int = _setting("DASHBOARD_PORT", 8050, "port that the server listens on", ge=0, le=65535)
     stream_port: int = _setting(

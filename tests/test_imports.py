@@ -19,13 +19,17 @@ MAY_KNOW = {
     "settings": {"addresses", "errors"},
     "people": set[str](),
     "db": {"errors"},
-    "state": {"db", "errors", "people"},
-    "relay": {"db", "errors", "events", "state"},
+    "spelling": set[str](),
+    "lane": set[str](),
+    "state": {"db", "errors", "people", "spelling"},
+    "relay": {"db", "errors", "events", "lane", "state"},
+    "alerts": {"db", "errors", "events", "lane", "notify", "relay", "spelling", "state"},
+    "notify": {"errors", "events", "lane", "people", "spelling", "state"},
     "queries": {"db", "errors"},
     "metrics": set[str](),
     "charts": {"metrics", "errors"},
     "feeds": {"errors"},
-    "events": {"errors"},
+    "events": {"errors", "spelling"},
     "stream_client": {"errors", "events"},
     "refresh": {"errors", "reports"},
     "reports": {"errors"},
@@ -34,7 +38,8 @@ MAY_KNOW = {
     "demo": {"db", "errors", "metrics"},
     "server": {
         *("addresses", "catalog", "queries", "charts", "feeds", "widgets", "db", "errors"),
-        *("events", "people", "relay", "reports", "settings", "state"),
+        *("alerts", "events", "notify", "people", "relay", "reports", "settings", "spelling"),
+        "state",
     },
     "dashboard": {
         *("catalog", "queries", "charts", "db", "errors", "metrics", "refresh", "settings"),
@@ -44,7 +49,8 @@ MAY_KNOW = {
     "checks": {"db", "errors", "server", "settings", "state", "widgets"},
     "rehearsal": {"errors", "settings"},
     "cli": {
-        *("checks", "db", "errors", "events", "rehearsal", "relay", "server", "settings", "state"),
+        *("alerts", "checks", "db", "errors", "events", "notify", "rehearsal", "relay"),
+        *("server", "settings", "spelling", "state"),
     },
     "__init__": {
         *("catalog", "charts", "dashboard", "metrics", "queries", "stream_client", "widgets"),
@@ -62,6 +68,8 @@ MUST_NOT_IMPORT = {
     "widgets": {"sqlalchemy", "psycopg2", "tornado", "voila"},
     "db": {"plotly", "ipywidgets", "anywidget", "tornado", "voila"},
     "state": {"plotly", "ipywidgets", "anywidget", "tornado", "voila"},
+    "alerts": {"plotly", "ipywidgets", "anywidget", "tornado", "voila", "apprise"},
+    "notify": {"plotly", "ipywidgets", "anywidget", "tornado", "voila", "psycopg2"},
     "relay": {"plotly", "ipywidgets", "anywidget", "tornado", "voila"},
 }
 
@@ -93,6 +101,16 @@ def test_a_file_imports_only_what_its_part_may_know(path: Path) -> None:
     assert {parts[0] for parts in names} & MUST_NOT_IMPORT.get(name, set()) == set()
 
 
+def test_alerts_know_what_a_notification_is_and_nothing_of_its_ways() -> None:
+    known = {
+        full.split(".")[2]
+        for path in (PACKAGE / "alerts").rglob("*.py")
+        for full in imports(path)
+        if full.startswith("alphapulse_nb.notify.")
+    }
+    assert known == {"notification"}
+
+
 def test_the_rules_name_no_part_that_is_gone() -> None:
     assert set(MAY_KNOW) == {part(path) for path in files()}
 
@@ -104,7 +122,7 @@ def test_of_the_server_only_its_start_reads_settings() -> None:
         for full in imports(path)
         if full.startswith("alphapulse_nb.settings")
     }
-    assert readers == {"app.py", "assembly.py", "stream_app.py"}
+    assert readers == {"app.py", "assembly.py", "stream_app.py", "worker.py"}
 
 
 def test_of_the_widgets_the_server_knows_only_what_a_page_needs_before_its_kernel() -> None:

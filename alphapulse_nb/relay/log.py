@@ -115,6 +115,18 @@ class Log(Protocol):
         """Keep a type, or another schema for it."""
 
 
+def append(link: sa.Connection, entries: Sequence[Entry], cursor: Cursor | None = None) -> Appended:
+    """The same as `Log.append`, as the last thing in a transaction of `State.writing`."""
+    link.execute(_PATIENCE)
+    link.execute(_LOCK)
+    saved = None if cursor is None else _save(link, cursor)
+    new = _unknown(link, entries)
+    newest = _insert(link, new) if new else 0
+    if new:
+        link.execute(sa.select(sa.func.pg_notify(CHANNEL, str(newest))))
+    return Appended(new, newest, saved)
+
+
 def post(log: Log, kind: str, data: Mapping[str, Any], at: datetime) -> Event:
     """Append an event that comes from no row. Raises `InputError` for text that JSONB lacks."""
     told = fitting(data)
@@ -154,14 +166,7 @@ class EventLog:
 
     def append(self, entries: Sequence[Entry], cursor: Cursor | None = None) -> Appended:
         with self._state.writing() as link:
-            link.execute(_PATIENCE)
-            link.execute(_LOCK)
-            saved = None if cursor is None else _save(link, cursor)
-            new = _unknown(link, entries)
-            newest = _insert(link, new) if new else 0
-            if new:
-                link.execute(sa.select(sa.func.pg_notify(CHANNEL, str(newest))))
-        return Appended(new, newest, saved)
+            return append(link, entries, cursor)
 
     def after(self, seq: int, limit: int) -> list[Event]:
         query = (

@@ -20,11 +20,11 @@ from typing import Final, Protocol
 
 from alphapulse_nb.db import check
 from alphapulse_nb.db.connection import Database
+from alphapulse_nb.db.office import Office
 from alphapulse_nb.errors import AlphaPulseError, DatabaseError, DatabaseUnavailable
+from alphapulse_nb.lane import Lane
 from alphapulse_nb.relay import look
-from alphapulse_nb.relay.lane import Lane
 from alphapulse_nb.relay.log import Cursor, Log, Overtaken
-from alphapulse_nb.relay.office import Office
 from alphapulse_nb.relay.sources import SOURCES, Entry, Source
 
 LEAST_SECONDS: Final = 0.1

@@ -24,6 +24,7 @@ from alphapulse_nb.db.connection import Database
 from alphapulse_nb.db.listen import Listener, Pauses
 from alphapulse_nb.db.listen import Standing as Heard
 from alphapulse_nb.db.listen import State as Hearing
+from alphapulse_nb.db.office import RELAY, Office
 from alphapulse_nb.errors import (
     AlphaPulseError,
     DatabaseError,
@@ -33,10 +34,9 @@ from alphapulse_nb.errors import (
     SchemaError,
 )
 from alphapulse_nb.events import BUILT_IN, Event, Kinds
+from alphapulse_nb.lane import Lane
 from alphapulse_nb.relay import log as logs
-from alphapulse_nb.relay.lane import Lane
 from alphapulse_nb.relay.log import EventLog, Log, MemoryLog
-from alphapulse_nb.relay.office import Office
 from alphapulse_nb.relay.relay import Figures, Relay
 from alphapulse_nb.relay.ring import Ring
 from alphapulse_nb.state import State, prepare
@@ -327,7 +327,7 @@ class Tail:
         self._relay = Relay(
             self._db,
             found,
-            None if self._alone else Office(self._direct),
+            None if self._alone else Office(self._direct, RELAY),
             interval=self._interval,
             days=self._days,
             appended=self._appended,

@@ -1,8 +1,9 @@
 """Tells of parts of the server that fail and come back, as events of the type `system_status`.
 
-What it finds at first is taken for granted. While the database is away nothing can be written and
-nothing is known of what hangs on it: the outage itself is told of when it is over, with the moment
-at which it began.
+What it finds at first is taken for granted, and a change is told of when it is seen twice in a
+row: a server that is busy for a moment has not failed. While the database is away nothing can be
+written and nothing is known of what hangs on it: the outage itself is told of when it is over, with
+the moment at which it began.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Announcer:
         self._now = now
         self._every = every
         self._known: dict[str, str] = {}
+        self._suspected: dict[str, tuple[str, datetime]] = {}
         self._waiting: deque[tuple[dict[str, Any], datetime]] = deque(maxlen=_MOST_WAITING)
         self._task: asyncio.Task[None] | None = None
 
@@ -71,9 +73,9 @@ class Announcer:
     async def announce(self) -> None:
         """Look once, and tell of what has changed."""
         parts, now = await self._look(), self._now()
-        for change in self._changes(parts):
+        for change, since in self._changes(parts, now):
             log.warning("%(part)s is %(status)s: %(detail)s", change)
-            self._waiting.append((change, now))
+            self._waiting.append((change, since))
         while self._waiting:
             data, at = self._waiting[0]
             try:
@@ -82,7 +84,9 @@ class Announcer:
                 return
             self._waiting.popleft()
 
-    def _changes(self, parts: Sequence[Part]) -> list[dict[str, Any]]:
+    def _changes(
+        self, parts: Sequence[Part], now: datetime
+    ) -> list[tuple[dict[str, Any], datetime]]:
         away = any(part.name == _DATABASE and part.state is State.FAILED for part in parts)
         changes = []
         for part in parts:
@@ -90,19 +94,21 @@ class Announcer:
                 continue
             status = _WORDS[part.state]
             before = self._known.setdefault(part.name, status)
-            if before == status:
+            since = self._since(part.name, status, now)
+            if before == status or since is None:
                 continue
             self._known[part.name] = status
-            changes.append(
-                {
-                    "part": part.name,
-                    "status": status,
-                    "before": before,
-                    "detail": part.detail,
-                    "server": self._server,
-                }
-            )
+            told = {"part": part.name, "status": status, "before": before, "detail": part.detail}
+            changes.append((told | {"server": self._server}, since))
         return changes
+
+    def _since(self, name: str, status: str, now: datetime) -> datetime | None:
+        """When a part was first seen like this, if it was at the last look, too."""
+        last, since = self._suspected.get(name, ("", now))
+        if last == status:
+            return since
+        self._suspected[name] = (status, now)
+        return None
 
     async def _run(self) -> None:
         while True:

@@ -11,7 +11,6 @@ answer holds a traceback, a statement, a path or the name of a library.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -26,6 +25,7 @@ from alphapulse_nb.errors import (
     SchemaError,
 )
 from alphapulse_nb.server.access import Refused
+from alphapulse_nb.spelling import nearest
 
 LONGEST_VALUE: Final = 100
 """Characters of somebody's input that an answer repeats."""
@@ -138,13 +138,6 @@ def unknown(field: str, value: str, known: Iterable[str], *, what: str = "") -> 
         allowed={"enum": names},
         nearest=near,
     )
-
-
-def nearest(value: str, names: Iterable[str]) -> str | None:
-    """The name that a slip of the pen most likely meant."""
-    by_folded = {name.casefold(): name for name in names}
-    found = difflib.get_close_matches(shortened(value).casefold(), by_folded, n=1, cutoff=0.5)
-    return by_folded[found[0]] if found else None
 
 
 def shortened(value: str) -> str:

@@ -85,6 +85,7 @@ def application(
     nursery = kernels.prepare(app.config)
     mailbox, beat, trimmer = Mailbox(figures), pulse.Pulse(figures), heap.Trimmer()
     following = assembly.following(settings, db, state, figures)
+    alerting = assembly.alerting(settings, db, state, following) if settings.alerts else None
 
     def make_shared(kernel_manager: Any) -> Shared:
         return Shared(
@@ -99,6 +100,7 @@ def application(
             parts=[
                 parts.Probe("zygote", functools.partial(_zygote, nursery)),
                 parts.Probe("events", following.look),
+                *([parts.Probe("alerts", alerting.look)] if alerting is not None else []),
             ],
         )
 
@@ -113,6 +115,9 @@ def application(
         *(following.stop, means.close, beat.stop, trimmer.stop),
         *(nursery.close, mailbox.close),
     ]
+    if alerting is not None:
+        app.at_start.append(alerting.start)
+        app.at_stop.insert(0, alerting.stop)
     app.at_end = [state.close, logbook.close]
     app.initialize([])
     logbook.adopt()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from alphapulse_nb.settings import Settings
 from alphapulse_nb.state import State, Users, prepare, standing
 
 if TYPE_CHECKING:
+    from alphapulse_nb.server.alerting import Alerting
     from alphapulse_nb.server.figures import Figures
     from alphapulse_nb.server.following import Following
 
@@ -46,6 +49,23 @@ def following(settings: Settings, db: Database, state: State, figures: Figures) 
         direct=settings.direct(),
         interval=settings.refresh_interval,
         days=settings.event_days,
+        clock=settings.clock,
+    )
+
+
+def alerting(settings: Settings, db: Database, state: State, following: Following) -> Alerting:
+    """The alerts, not started."""
+    from alphapulse_nb.server.alerting import Alerting
+
+    return Alerting(
+        db,
+        state,
+        following.tail,
+        direct=following.direct,
+        holder=f"{socket.gethostname()}:{os.getpid()}",
+        interval=settings.refresh_interval,
+        days=settings.notification_days,
+        local=settings.local_channels,
         clock=settings.clock,
     )
 

@@ -24,7 +24,7 @@ class Following:
 
     Parameters
     ----------
-    direct: the database's address without a pooler, where `db` has one.
+    direct: the database's address without a pooler, where `db` has one; also the attribute's.
     interval: seconds between looks at what nobody tells of.
     days: how long events are kept.
     """
@@ -42,14 +42,14 @@ class Following:
     ) -> None:
         self._clock = clock
         self._announcer: Announcer | None = None
-        self._direct = (
+        self.direct = (
             None if direct is None else Database(direct, statement_timeout=db.statement_timeout)
         )
         hub = Hub(db, clock, interval, functools.partial(count_refresh, figures))
         self.tail = Tail(
             db,
             state,
-            direct=self._direct,
+            direct=self.direct,
             interval=interval,
             days=days,
             now=clock,
@@ -79,8 +79,8 @@ class Following:
             self._announcer.stop()
         self.stream.close("the server is stopping")
         await self.tail.stop()
-        if self._direct is not None:
-            self._direct.close()
+        if self.direct is not None:
+            self.direct.close()
 
     async def look(self) -> parts.Part:
         """How the events do: they are late where they are not pushed, and lost nowhere."""

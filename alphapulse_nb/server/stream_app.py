@@ -68,6 +68,11 @@ class StreamServer:
         assembly.upgrade(self._state)
         self._access = assembly.access(settings, self._state)
         self._following = assembly.following(settings, db, self._state, figures)
+        self._alerting = (
+            assembly.alerting(settings, db, self._state, self._following)
+            if settings.alerts
+            else None
+        )
         self._means = api.Means()
         self._beat = pulse.Pulse(figures)
         self._trimmer = heap.Trimmer()
@@ -81,7 +86,10 @@ class StreamServer:
             rate_limit=settings.rate_limit,
             origins=self._access.rules.origins,
             stream=self._following.stream,
-            parts=[parts.Probe("events", self._following.look)],
+            parts=[
+                parts.Probe("events", self._following.look),
+                *([parts.Probe("alerts", self._alerting.look)] if self._alerting else []),
+            ],
         )
         descriptors.make_room(0)
 
@@ -117,6 +125,8 @@ class StreamServer:
         self._beat.start()
         self._trimmer.start()
         self._following.start()
+        if self._alerting is not None:
+            self._alerting.start()
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         if self._ready is not None:
             self._ready(f"http://{host}:{port}{settings.base_url}")
@@ -132,6 +142,8 @@ class StreamServer:
         http.stop()
         try:
             async with asyncio.timeout(_GOODBYE_SECONDS):
+                if self._alerting is not None:
+                    await self._alerting.stop()
                 await self._following.stop()
                 await http.close_all_connections()
                 self._means.close()

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from alphapulse_nb.db.schema import SCHEMA, make
 from alphapulse_nb.errors import PermissionDenied, SchemaError
+from alphapulse_nb.state import alert_tables, notification_tables  # noqa: F401 - they join in
 from alphapulse_nb.state.door import State
 from alphapulse_nb.state.tables import VERSION_TABLE, VERSIONS, metadata
 

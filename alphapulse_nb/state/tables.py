@@ -6,6 +6,7 @@ of `VERSIONS`; tests hold the three equal.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from alphapulse_nb.people import Role
 from alphapulse_nb.state.passwords import HashText
 
 VERSION_TABLE: Final = "alembic_version"
-VERSIONS: Final = ("0001", "0002")
+VERSIONS: Final = ("0001", "0002", "0003", "0004")
 """Every version of the schema, oldest first. Known without alembic, whose import takes 0.7 s."""
 
 metadata = sa.MetaData(
@@ -27,6 +28,12 @@ metadata = sa.MetaData(
         "ck": "%(table_name)s_%(constraint_name)s_check",
     },
 )
+
+
+def moment(name: str) -> sa.Column[datetime]:
+    """A column with the moment at which its row was written."""
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now())
+
 
 users = sa.Table(
     "users",
@@ -40,9 +47,7 @@ users = sa.Table(
     sa.Column("zone", sa.Text, nullable=False, server_default=""),
     # New with each password: a session that was opened with the old one ends.
     sa.Column("version", sa.BigInteger, nullable=False),
-    sa.Column(
-        "created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()
-    ),
+    moment("created_at"),
     sa.CheckConstraint(
         "role IN ({})".format(", ".join(f"'{role.value}'" for role in Role)), name="role"
     ),
@@ -72,9 +77,7 @@ events = sa.Table(
     sa.Column("symbol", sa.Text),
     sa.Column("data", pg.JSONB, nullable=False),
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column(
-        "logged_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()
-    ),
+    moment("logged_at"),
     sa.UniqueConstraint("source_table", "source_id", "revision"),
 )
 sa.Index("events_logged_at", events.c.logged_at)
@@ -99,7 +102,5 @@ event_types = sa.Table(
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("schema", pg.JSONB(none_as_null=True)),
-    sa.Column(
-        "created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()
-    ),
+    moment("created_at"),
 )

@@ -8,12 +8,10 @@ user. `verify` computes one scrypt hash whatever it is given.
 
 from __future__ import annotations
 
-import difflib
 import logging
 import secrets
 import unicodedata
 import zoneinfo
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +21,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from alphapulse_nb.errors import DatabaseError, InputError, SchemaError
 from alphapulse_nb.people import NAMELESS, Person, Role
+from alphapulse_nb.spelling import hint
 from alphapulse_nb.state.door import State
 from alphapulse_nb.state.passwords import LONGEST, Hash, Hasher, checked
 from alphapulse_nb.state.tables import users as table
@@ -173,7 +172,7 @@ class Users:
 
     def _unknown(self, name: str) -> InputError:
         names = [user.person.name for user in self.listed()]
-        return InputError(f"there is no user {name!r}{nearest(name, names)}")
+        return InputError(f"there is no user {name!r}{hint(name, names)}")
 
 
 def checked_name(name: str) -> str:
@@ -196,7 +195,7 @@ def compared(name: str) -> str:
 def checked_zone(zone: str) -> str:
     """The IANA zone, or empty. Raises `InputError` that suggests the nearest."""
     if zone and zone not in (known := zoneinfo.available_timezones()):
-        raise InputError(f"unknown time zone {zone!r}{nearest(zone, known)}")
+        raise InputError(f"unknown time zone {zone!r}{hint(zone, known)}")
     return zone
 
 
@@ -206,16 +205,7 @@ def checked_role(role: str) -> Role:
         return Role(role.lower())
     except ValueError:
         known = ", ".join(Role)
-        raise InputError(
-            f"unknown role {role!r}{nearest(role, Role)} (roles are {known})"
-        ) from None
-
-
-def nearest(given: str, known: Iterable[str]) -> str:
-    """A suggestion to append to a message; empty when nothing is near."""
-    names = {name.casefold(): name for name in known}
-    found = difflib.get_close_matches(given.casefold(), names, 1)
-    return f"; did you mean {names[found[0]]}?" if found else ""
+        raise InputError(f"unknown role {role!r}{hint(role, Role)} (roles are {known})") from None
 
 
 def _user(row: sa.Row[Any]) -> User:

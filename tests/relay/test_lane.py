@@ -9,11 +9,11 @@ import threading
 
 import pytest
 
-from alphapulse_nb.relay.lane import Lane
+from alphapulse_nb.lane import Lane
 
 STUCK = """
 import asyncio, threading
-from alphapulse_nb.relay.lane import Lane
+from alphapulse_nb.lane import Lane
 async def main():
     lane = Lane("x")
     lane.submit(threading.Event().wait)

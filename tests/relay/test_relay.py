@@ -18,12 +18,12 @@ import pytest
 import sqlalchemy as sa
 
 from alphapulse_nb.db.connection import Database
+from alphapulse_nb.db.office import RELAY, Office
 from alphapulse_nb.errors import DatabaseUnavailable
 from alphapulse_nb.events import Event
 from alphapulse_nb.relay import EventLog, MemoryLog, Relay
 from alphapulse_nb.relay.gaps import WATCHED
 from alphapulse_nb.relay.log import Log
-from alphapulse_nb.relay.office import Office
 from tests.conftest import wait_until
 from tests.db.conftest import execute
 from tests.relay.rows import MANY, SIGNAL, run, until
@@ -33,10 +33,10 @@ PROGRAM = """
 import asyncio, sys
 from alphapulse_nb.db.connection import connect
 from alphapulse_nb.relay import EventLog, Relay
-from alphapulse_nb.relay.office import Office
+from alphapulse_nb.db.office import RELAY, Office
 from alphapulse_nb.state import State
 async def main(db, state):
-    relay = Relay(db, EventLog(state), Office(db), interval=0.2)
+    relay = Relay(db, EventLog(state), Office(db, RELAY), interval=0.2)
     relay.start()
     while True:
         await asyncio.sleep(0.05)
@@ -76,7 +76,7 @@ class Counts:
 async def relaying(
     db: Database, log: Log, *, alone: bool = False, interval: float = 0.2, **others: Any
 ) -> AsyncIterator[Relay]:
-    relay = Relay(db, log, None if alone else Office(db), interval=interval, **others)
+    relay = Relay(db, log, None if alone else Office(db, RELAY), interval=interval, **others)
     relay.start()
     try:
         yield relay
@@ -494,11 +494,11 @@ def test_a_relay_that_was_stopped_and_goes_on_doubles_nothing_and_sets_nothing_b
 
 
 def test_the_office_is_left_to_others_when_its_holder_says_nothing_for_long(db: Database) -> None:
-    office = Office(db)
+    office = Office(db, RELAY)
     assert office.hold()
     assert db.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")) == 1
     assert office._ask("SHOW idle_session_timeout") == "30s"
-    other = Office(db)
+    other = Office(db, RELAY)
     assert not other.hold()
     office.leave()
     # Postgres ends a connection in its own time, and the lock with it.
@@ -509,7 +509,7 @@ def test_the_office_is_left_to_others_when_its_holder_says_nothing_for_long(db: 
 def test_behind_a_pooler_the_office_is_a_transaction_and_shuts_out_the_others(
     db: Database,
 ) -> None:
-    pooled, plain = Office(db), Office(db)
+    pooled, plain = Office(db, RELAY), Office(db, RELAY)
     assert pooled.hold(pooled=True)
     assert pooled.hold(pooled=True)
     assert pooled._ask("SHOW idle_in_transaction_session_timeout") == "30s"
@@ -537,7 +537,7 @@ def test_behind_a_pooler_the_office_is_a_transaction_and_shuts_out_the_others(
 
 def test_without_a_database_there_is_no_office(db: Database) -> None:
     nowhere = Database(sa.make_url("postgresql+psycopg2://me:hunter2-is-secret@127.0.0.1:1/desk"))
-    office = Office(nowhere)
+    office = Office(nowhere, RELAY)
     with pytest.raises(DatabaseUnavailable, match="nothing listens there") as refused:
         office.hold()
     assert "hunter2" not in str(refused.value)

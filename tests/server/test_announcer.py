@@ -48,22 +48,25 @@ class Server:
         ([{"zygote": OK}], []),
         ([{"zygote": FAILED}], []),
         ([{"zygote": OK}, {"zygote": OK}], []),
-        ([{"zygote": OK}, {"zygote": FAILED}], [("zygote", "ok", "error")]),
-        ([{"zygote": OK}, {"zygote": DEGRADED}], [("zygote", "ok", "degraded")]),
+        # Once is not enough.
+        ([{"zygote": OK}, {"zygote": FAILED}], []),
+        ([{"zygote": OK}, {"zygote": FAILED}, {"zygote": OK}, {"zygote": FAILED}], []),
+        ([{"zygote": OK}, *[{"zygote": FAILED}] * 2], [("zygote", "ok", "error")]),
+        ([{"zygote": OK}, *[{"zygote": DEGRADED}] * 3], [("zygote", "ok", "degraded")]),
         (
-            [{"events": OK}, {"events": FAILED}, {"events": OK}],
+            [{"events": OK}, *[{"events": FAILED}] * 2, *[{"events": OK}] * 2],
             [("events", "ok", "error"), ("events", "error", "ok")],
         ),
         # Of what hangs on the database nothing is known while it is away.
         (
-            [{"database": OK, "tables": OK}, {"database": FAILED, "tables": DEGRADED}],
+            [{"database": OK, "tables": OK}, *[{"database": FAILED, "tables": DEGRADED}] * 2],
             [("database", "ok", "error")],
         ),
         (
             [
                 {"database": OK, "tables": OK},
-                {"database": FAILED, "tables": DEGRADED},
-                {"database": OK, "tables": OK},
+                *[{"database": FAILED, "tables": DEGRADED}] * 2,
+                *[{"database": OK, "tables": OK}] * 2,
             ],
             [("database", "ok", "error"), ("database", "error", "ok")],
         ),
@@ -78,13 +81,13 @@ def test_each_change_is_told_once(
 
 
 def test_an_outage_is_told_of_when_it_is_over_with_the_moment_at_which_it_began() -> None:
-    server = Server({"database": OK}, {"database": FAILED}, {"database": FAILED}, {"database": OK})
+    server = Server({"database": OK}, *[{"database": FAILED}] * 2, *[{"database": OK}] * 2)
     server.announce()
     server.away = True
     server.announce(2)
     assert server.told == []
     server.away = False
-    server.announce()
+    server.announce(2)
     assert server.told == [
         ("database", "ok", "error", NOON + timedelta(seconds=5)),
         ("database", "error", "ok", NOON + timedelta(seconds=15)),

@@ -100,7 +100,7 @@ def test_a_hundred_clients_outlive_their_database(mortal: Desk, tmp_path: Path) 
             os.kill(pid, signal.SIGKILL)
             await _until(lambda: all(end.kinds["fault"] for end in ends))
             before = [end.kinds["chart"] + end.kinds["beat"] for end in ends]
-            await asyncio.sleep(announcer.EVERY + PATIENCE)
+            await asyncio.sleep(2 * (announcer.EVERY + PATIENCE))
             await asyncio.to_thread(mortal.server.ensure_running)
             await asyncio.to_thread(post, 7)
             await _until(lambda: all(len(end.seqs) == 12 for end in ends))

@@ -59,9 +59,11 @@ def unframed(data: bytes) -> list[bytes]:
 
 
 @asynccontextmanager
-async def client(tail: MemoryTail, hub: Any = None) -> AsyncIterator[tuple[Client, Session]]:
+async def client(
+    tail: MemoryTail, hub: Any = None, person: str = ""
+) -> AsyncIterator[tuple[Client, Session]]:
     end = Client()
-    session = Session(tail, Kinds({"fill": None}), end, hub)
+    session = Session(tail, Kinds({"fill": None}), end, hub, person)
     stop = tail.subscribe(lambda _: session.wake())
     task = asyncio.create_task(session.run())
     try:
@@ -222,6 +224,31 @@ def test_what_the_server_has_no_room_for_is_nothing_bad_of_the_client() -> None:
                 await until(lambda count=count: len(end.of("error")) == count)
             assert end.of("error")[0]["data"]["status"] == 503
             assert end.dropped is None
+
+    run(scenario)
+
+
+def test_a_notification_reaches_those_it_is_for_and_does_not_say_who_they_are() -> None:
+    async def scenario() -> None:
+        tail = MemoryTail()
+        async with (
+            client(tail, person="ann") as (ann, one),
+            client(tail, person="bob") as (bob, two),
+        ):
+            for session in (one, two):
+                await session.take(say("subscribe"))
+            await until(lambda: ann.messages and bob.messages)
+            tail.add("notification", title="for ann", to=["ann", "cyd"])
+            tail.add("notification", title="for both", to=["ann", "bob"])
+            tail.add("notification", title="for all")
+            tail.add("fill", title="no notification", to=["cyd"])
+            await until(lambda: len(ann.of("notification")) == 3 and ann.of("fill"))
+            await until(lambda: bob.of("fill"))
+            titles = [told["data"]["title"] for told in bob.of("notification")]
+            assert titles == ["for both", "for all"]
+            for told in (*ann.of("notification"), *bob.of("notification")):
+                assert "to" not in told["data"]
+            assert bob.of("fill")[0]["data"]["to"] == ["cyd"]
 
     run(scenario)
 

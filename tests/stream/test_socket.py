@@ -424,7 +424,7 @@ def test_what_the_log_no_longer_has_is_said(db: Database) -> None:
 def test_ten_thousand_bad_messages_end_one_connection_and_hurt_no_other(site: Site) -> None:
     async def scenario() -> None:
         async with client(site) as good, client(site) as bad:
-            await good.ask("subscribe")
+            await good.ask("subscribe", types=["signal"])
             with contextlib.suppress(ConnectionClosed):
                 for number in range(10_000):
                     await bad.connection.send(f"nonsense {number}")

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 from urllib.parse import unquote_to_bytes
 
-from alphapulse_nb.server.answers import Fault, nearest, unknown
+from alphapulse_nb.server.answers import Fault, unknown
+from alphapulse_nb.spelling import nearest
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d{0,20})(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _WHOLE: Final = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)

@@ -102,9 +102,15 @@ class Sink(Protocol):
 
 
 class Session:
-    """See the top of this file. Lives on one event loop."""
+    """See the top of this file. Lives on one event loop.
 
-    def __init__(self, tail: Tail, kinds: Kinds, sink: Sink, hub: Hub | None = None) -> None:
+    `person` is whose notifications are sent, beside those for everybody.
+    """
+
+    def __init__(
+        self, tail: Tail, kinds: Kinds, sink: Sink, hub: Hub | None = None, person: str = ""
+    ) -> None:
+        self._person = person
         self._tail = tail
         self._kinds = kinds
         self._sink = sink
@@ -301,12 +307,16 @@ class Session:
             if room <= 0:
                 break
             self._at = event.seq
-            if event in self._interest:
+            if event in self._interest and self._may_have(event):
                 parts.append(frames.shared(event.encoded))
                 room -= len(parts[-1])
         if found and self._at < self._tail.newest:
             self._wake.set()
         return parts
+
+    def _may_have(self, event: Event) -> bool:
+        recipients = event.recipients
+        return recipients is None or self._person in recipients
 
     def _answer(self, kind: str, data: dict[str, Any], ref: protocol.Ref = None) -> None:
         seq = self._tail.newest if kind in {"welcome", "pong"} else None

@@ -1,6 +1,6 @@
-"""Which of the servers on one database is its relay.
+"""Which of the servers on one database does what only one may do: its relay, its evaluator.
 
-The office is an advisory lock of a connection that stays open. When the holder's process ends, or
+An office is an advisory lock of a connection that stays open. When the holder's process ends, or
 its machine, Postgres ends the connection and another server gets the lock. A holder that hangs
 would keep it; so the server also ends a connection from which nothing has come for half a minute,
 and the holder asks more often than that.
@@ -23,7 +23,10 @@ from alphapulse_nb.errors import DatabaseUnavailable
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as RawConnection  # noqa: N812
 
-_LOCK: Final = "hashtext('alphapulse-nb relay')"
+RELAY: Final = "relay"
+EVALUATOR: Final = "evaluator"
+
+_LOCK: Final = "hashtext('alphapulse-nb ' || %s)"
 _SESSION: Final = f"SELECT pg_try_advisory_lock({_LOCK})"
 _TRANSACTION: Final = f"SELECT pg_try_advisory_xact_lock({_LOCK})"
 _PATIENCE: Final = (
@@ -45,10 +48,11 @@ log = logging.getLogger(__name__)
 
 
 class Office:
-    """The relay's office in the database of `db`, for one thread. Calls may wait some seconds."""
+    """An office in the database of `db`, for one thread. Calls may wait some seconds."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, name: str) -> None:
         self._db = db
+        self._name = name
         self._link: RawConnection | None = None
         self._held = False
 
@@ -72,7 +76,7 @@ class Office:
             was = self._held
             self.leave()
             if was:
-                log.warning("the office of the relay was lost%s", reason(error))
+                log.warning("the office of the %s was lost%s", self._name, reason(error))
                 return self.hold(pooled=pooled)
             raise DatabaseUnavailable(f"the database cannot be reached{reason(error)}") from None
         return self._held
@@ -87,7 +91,7 @@ class Office:
     def _settle(self, pooled: bool) -> None:
         """Keep it without an open transaction, now that this is known to be good."""
         if self._link is not None and not pooled and not self._link.autocommit:
-            self._ask(_SESSION)
+            self._ask(_SESSION, self._name)
             self._link.commit()
             self._link.autocommit = True
             self._ask(_PATIENCE, False)
@@ -97,7 +101,7 @@ class Office:
         if pooled:
             link.rollback()
             self._ask(_PATIENCE, True)
-        return self._ask(_TRANSACTION if pooled else _SESSION)
+        return self._ask(_TRANSACTION if pooled else _SESSION, self._name)
 
     def _connected(self, pooled: bool) -> RawConnection:
         if self._link is not None and self._link.autocommit == pooled:

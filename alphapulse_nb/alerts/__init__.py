@@ -1,0 +1,1 @@
+"""Alerts: what a rule may say, and whether it holds."""

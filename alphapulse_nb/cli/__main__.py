@@ -1,0 +1,3 @@
+from alphapulse_nb.cli import main
+
+main()

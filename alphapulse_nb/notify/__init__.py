@@ -1,0 +1,1 @@
+"""Whom to tell what happened, when, and by which way."""
