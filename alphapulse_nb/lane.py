@@ -43,6 +43,18 @@ class Lane:
         """End the thread after what was submitted before."""
         self._calls.put(None)
 
+    async def end(self, call: Callable[[], Any] = lambda: None, seconds: float = 1.0) -> None:
+        """Have a last call run and end the thread; waits for that, but no longer than so long.
+
+        Who closes what the calls use does so after it: what a call that still runs gives back to a
+        pool that was closed stays open.
+        """
+        last = asyncio.wrap_future(self.submit(call))
+        self.close()
+        done, _ = await asyncio.wait([last], timeout=seconds)
+        for one in done:
+            one.result()
+
     def _work(self) -> None:
         while (given := self._calls.get()) is not None:
             done, call = given

@@ -132,6 +132,11 @@ class Evaluator:
         return self._engine is not None
 
     @property
+    def seq(self) -> int:
+        """The number of the last event that was dealt with."""
+        return self._standing.seq
+
+    @property
     def tallies(self) -> Mapping[str, Tally]:
         """How each rule does, since it was loaded; empty where another server evaluates."""
         return {} if self._engine is None else self._engine.tallies
@@ -150,8 +155,7 @@ class Evaluator:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        self._lane.submit(self._leave)
-        self._lane.close()
+        await self._lane.end(self._leave)
 
     def wake(self) -> None:
         """There are new events. On the loop."""

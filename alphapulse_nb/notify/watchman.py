@@ -103,7 +103,7 @@ class Watchman:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        self._lane.close()
+        await self._lane.end()
 
     def watch(self) -> None:
         """Look once, and say what there is to say. Waits for the database and for channels."""

@@ -135,8 +135,7 @@ class Relay:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        self._lane.submit(self._leave)
-        self._lane.close()
+        await self._lane.end(self._leave)
 
     def changed(self, name: str) -> None:
         """A table has been written; other names than a table's are ignored. On the loop."""

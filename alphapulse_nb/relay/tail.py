@@ -171,8 +171,7 @@ class Tail:
         if self._relay is not None:
             await self._relay.stop()
         await self._listener.close()
-        self._lane.submit(self._let_go)
-        self._lane.close()
+        await self._lane.end(self._let_go)
         self._trouble = "stopped"
 
     def subscribe(self, call: Call) -> Callable[[], None]:

@@ -100,9 +100,7 @@ class Alerting:
         """End it all; the office is free for another."""
         if self._unsubscribe is not None:
             self._unsubscribe()
-        await self._watchman.stop()
-        await self.evaluator.stop()
-        await self.courier.stop()
+        await asyncio.gather(self._watchman.stop(), self.evaluator.stop(), self.courier.stop())
 
     async def look(self) -> parts.Part:
         """Whether rules are evaluated, here or elsewhere, and what is found is sent."""

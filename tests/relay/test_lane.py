@@ -38,6 +38,21 @@ def test_calls_run_in_their_order_and_give_back_what_they_return_or_raise() -> N
     asyncio.run(main())
 
 
+def test_the_end_is_waited_for_but_not_for_long() -> None:
+    async def main() -> None:
+        lane, order = Lane("x"), list[str]()
+        lane.submit(lambda: order.append("first"))
+        await lane.end(lambda: order.append("last"))
+        assert order == ["first", "last"]
+        stuck, over = Lane("x"), threading.Event()
+        stuck.submit(over.wait)
+        await stuck.end(lambda: order.append("never waited for"), seconds=0.05)
+        assert order == ["first", "last"]
+        over.set()
+
+    asyncio.run(main())
+
+
 def test_a_call_that_nobody_waits_for_any_more_is_left_out() -> None:
     async def main() -> None:
         lane, going, ran = Lane("x"), threading.Event(), list[int]()
