@@ -16,7 +16,8 @@ help:
 	@echo "make demo       a live dashboard over a synthetic desk"
 	@echo "make test       lint, the notebooks and all tests"
 	@echo "make bench      measure what the design promises"
-	@echo "make soak       ten minutes of viewers who come and go (MINUTES, VIEWERS)"
+	@echo "make soak       ten minutes of viewers who come and go (MINUTES, VIEWERS), then 200"
+	@echo "                evaluators of alerts that are killed"
 	@echo "make lint       ruff and mypy"
 	@echo "make notebooks  run the notebooks and compare their outputs"
 	@echo "make accept     run the notebooks and keep their outputs"
@@ -28,7 +29,7 @@ demo: $(USE)
 test: lint notebooks
 	@$(PYTHON_M) tests.browser --install
 	@$(PYTHON_M) tests.programs --install
-	$(UNSET) $(PYTHON_M) pytest -n 2 --dist loadfile $(ARGS)
+	$(UNSET) $(PYTHON_M) pytest -n 3 --dist loadfile $(ARGS)
 
 lint: $(TEST)
 	$(PYTHON_M) ruff check .
@@ -48,6 +49,8 @@ bench: $(TEST)
 
 soak: $(TEST)
 	@$(UNSET) $(PYTHON_M) benchmarks.soak
+	$(UNSET) KILLS=200 $(PYTHON_M) pytest -q --timeout 7200 -o faulthandler_timeout=7200 \
+		tests/alerts/test_killed.py
 
 clean:
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist test-results

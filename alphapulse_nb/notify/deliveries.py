@@ -40,6 +40,35 @@ State_ = Literal["waiting", "sent", "dead"]
 log = logging.getLogger(__name__)
 
 
+class Secret(str):
+    """A text that no `repr` shows."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret(hidden)"
+
+
+class _SecretText(sa.TypeDecorator[str]):
+    """A text column whose values SQLAlchemy does not log, which it does with rows, if asked to."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002
+        return None if value is None else Secret(value)
+
+
+_CHANNELS: Final = sa.select(
+    *(
+        sa.type_coerce(column, _SecretText).label(column.name)
+        if column.name in {"address", "secret"}
+        else column
+        for column in channels.c
+    )
+)
+
+
 @dataclass(frozen=True)
 class Kept:
     """A channel as the database has it. Its `repr` shows no secret."""
@@ -107,7 +136,7 @@ class Deliveries:
     def channels(self) -> list[Kept]:
         """All channels, by name."""
         with self._state.reading() as link:
-            rows = link.execute(sa.select(channels).order_by(channels.c.name)).mappings()
+            rows = link.execute(_CHANNELS.order_by(channels.c.name)).mappings()
             return [Kept(**row) for row in rows]
 
     def channel(self, name: str) -> Kept:
@@ -158,7 +187,7 @@ class Deliveries:
         """
         with self._state.writing() as link:
             _bury(link)
-            on = sa.select(channels).where(channels.c.enabled, channels.c.name.not_in([*without]))
+            on = _CHANNELS.where(channels.c.enabled, channels.c.name.not_in([*without]))
             known = {row["name"]: Kept(**row) for row in link.execute(on).mappings()}
             rows = link.execute(_next([*known], most)).all()
             begun = [_begun(link, row, known[row.channel]) for row in rows]
@@ -211,9 +240,7 @@ class Deliveries:
 
 
 def _channel(link: sa.Connection, name: str) -> Kept:
-    rows: Mapping[str, Any] = {
-        row["name"]: row for row in link.execute(sa.select(channels)).mappings()
-    }
+    rows: Mapping[str, Any] = {row["name"]: row for row in link.execute(_CHANNELS).mappings()}
     if name not in rows:
         raise InputError(f"there is no channel {name[:80]!r}{hint(name, rows)}")
     return Kept(**rows[name])

@@ -22,12 +22,13 @@ from alphapulse_nb.state import State
 from alphapulse_nb.state.alert_tables import alerts as table
 
 BTC = "BTC/USDT"
-START = datetime.now(UTC).replace(microsecond=0)
-"""Near the database's own clock, whose rows the windows look at."""
 
 
 class Alerts:
-    """See the top of this file. `told` is what people were told, in its order."""
+    """See the top of this file. `told` is what people were told, in its order.
+
+    The clock begins at `start`, near that of the database.
+    """
 
     def __init__(self, db: Database, state: State, log: EventLog, writer: sa.Connection) -> None:
         self.db = db
@@ -36,7 +37,7 @@ class Alerts:
         self.writer = writer
         self.store = Store(state)
         self.kinds = Kinds()
-        self.now = START
+        self.now = self.start = datetime.now(UTC).replace(microsecond=0)
         self.told: list[Notification] = []
         self.made: list[Office] = []
         self.evaluator = self.another()

@@ -11,7 +11,7 @@ from alphapulse_nb.alerts import files
 from alphapulse_nb.alerts.check import check
 from alphapulse_nb.alerts.store import Overtaken, Round
 from alphapulse_nb.errors import DatabaseError
-from tests.alerts.desk import BTC, START, Alerts
+from tests.alerts.desk import BTC, Alerts
 from tests.db.conftest import execute
 
 CONFIDENT = {"source": "signals", "where": "confidence > 0.9", "title": "{symbol} {confidence}"}
@@ -47,7 +47,7 @@ def test_an_event_that_meets_a_rule_is_told_once(alerts: Alerts) -> None:
     assert not told.late
     (kept,) = alerts.kept()
     assert kept["title"] == "BTC/USDT 95 %"
-    assert kept["opened_at"] == kept["closed_at"] == START
+    assert kept["opened_at"] == kept["closed_at"] == alerts.start
 
 
 def test_a_signal_whose_outcome_is_known_later_is_not_told_again(alerts: Alerts) -> None:
@@ -92,7 +92,7 @@ def test_what_happened_while_nobody_looked_is_told_late_and_not_lost(alerts: Ale
         ("BTC/USDT 95 %", True),
         ("BTC/USDT 99 %", False),
     ]
-    assert alerts.told[0].at == START
+    assert alerts.told[0].at == alerts.start
 
 
 def test_three_signals_within_two_hours(alerts: Alerts) -> None:
@@ -106,7 +106,7 @@ def test_three_signals_within_two_hours(alerts: Alerts) -> None:
         title="{value} signals of {symbol}",
     )
     for minutes, confidence in ((0, 0.9), (30, 0.7), (60, 0.85)):
-        alerts.now = START + timedelta(minutes=minutes)
+        alerts.now = alerts.start + timedelta(minutes=minutes)
         signal(alerts, confidence)
         assert alerts.look() == []
     signal(alerts, 0.95)
@@ -186,7 +186,7 @@ def test_a_change_against_the_period_before(alerts: Alerts) -> None:
         title="{value}",
     )
     for minutes, value in ((0, 100.0), (5, 100.0), (12, 140.0), (15, 180.0)):
-        alerts.now = START + timedelta(minutes=minutes)
+        alerts.now = alerts.start + timedelta(minutes=minutes)
         alerts.insert("system_metrics", metric_name="latency", metric_value=value)
         alerts.insert("system_metrics", metric_name="other", metric_value=value * minutes)
     alerts.look()
