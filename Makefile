@@ -29,7 +29,9 @@ demo: $(USE)
 test: lint notebooks
 	@$(PYTHON_M) tests.browser --install
 	@$(PYTHON_M) tests.programs --install
-	$(UNSET) $(PYTHON_M) pytest -n 3 --dist loadfile $(ARGS)
+	@# The first ones wait half of their time, and browsers do not: two of them fill two cores.
+	$(UNSET) $(PYTHON_M) pytest -n 3 --dist loadfile -m "not browser" $(ARGS)
+	$(UNSET) $(PYTHON_M) pytest -n 2 --dist loadfile -m browser $(ARGS)
 
 lint: $(TEST)
 	$(PYTHON_M) ruff check .

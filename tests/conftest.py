@@ -117,7 +117,10 @@ def serve(
     command: str = "serve",
     **environment: str,
 ) -> Iterator[Served]:
-    """`alphapulse serve` (or `stream`) on a free port, if none is given, stopped at the end."""
+    """`alphapulse serve` (or `stream`) on a free port, if none is given, stopped at the end.
+
+    It evaluates no rules unless `DASHBOARD_ALERTS` says so: most tests are about something else.
+    """
     named = "STREAM_PORT" if command == "stream" else "DASHBOARD_PORT"
     port = int(environment.get(named) or free_port())
     log = folder / f"server-{port}.log"
@@ -126,7 +129,7 @@ def serve(
         for name, value in os.environ.items()
         if not name.startswith(("DB_", "DATABASE_", "DASHBOARD_", "STREAM_", "ALPHAPULSE_"))
     }
-    settings = {"DATABASE_URL": database_url, named: str(port)}
+    settings = {"DATABASE_URL": database_url, named: str(port), "DASHBOARD_ALERTS": "false"}
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", program, command],

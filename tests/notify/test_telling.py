@@ -187,6 +187,13 @@ def test_each_is_told_when_their_own_night_ends_by_their_own_clock(house: House)
     assert "Times are Asia/Kolkata." in told.notification.message
 
 
+def test_a_night_that_ends_leaves_the_longer_ones_of_others(house: House) -> None:
+    house.user("kolkata", "Asia/Kolkata")
+    house.tell(one(), now=NIGHT)
+    found = [house.digests(now) for now in (MORNING.replace(hour=2, minute=30), MORNING)]
+    assert [[told.persons for told in each] for each in found] == [[["kolkata"]], [[""]]]
+
+
 def test_who_sets_another_zone_meanwhile_reads_times_of_that_one(house: House) -> None:
     house.tell(one("a", at=NIGHT), one("b", at=NIGHT), now=NIGHT)
     house.inbox.prefer("", Preferences(zone="Asia/Kolkata"))
@@ -290,13 +297,14 @@ def test_a_snooze_until_the_alert_clears_is_over_when_it_has(
     house.user("ann")
     house.open_alert("alert 1")
     house.inbox.snooze("ann", snooze())
-    house.tell(one("again", alert="alert 1"))
+    for title in ("again", "and again"):
+        house.tell(one(title, alert="alert 1"))
     assert house.titles("ann") == []
     later = [resolved(alert="alert 1"), one("fires anew", alert="alert 2")]
     for found in [later] if together else [[each] for each in later]:
         house.tell(*found)
     assert house.titles("ann") == ["fires anew", "resolved"]
-    assert house.titles() == ["fires anew", "resolved", "again"]
+    assert house.titles() == ["fires anew", "resolved", "and again", "again"]
     assert house.inbox.snoozed("ann") == {}
 
 

@@ -30,7 +30,9 @@ SHOWN = {"live", "quiet"}
 @pytest.fixture(scope="module")
 def site(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("live")
-    with serve(folder, desk.server.url, ALPHAPULSE_REFRESH_INTERVAL="2") as made:
+    with serve(
+        folder, desk.server.url, ALPHAPULSE_REFRESH_INTERVAL="2", DASHBOARD_ALERTS="true"
+    ) as made:
         yield made
 
 

@@ -58,7 +58,8 @@ def test_an_alert_is_on_the_stream_although_no_page_is_open(
                 said = json.loads(await link.recv())
             return said
 
-    with serve(tmp_path, filled.render_as_string(hide_password=False), command="stream") as served:
+    address = filled.render_as_string(hide_password=False)
+    with serve(tmp_path, address, command="stream", DASHBOARD_ALERTS="true") as served:
         wait_until(lambda: evaluated(served.url))
         told = asyncio.run(scenario(served.url))
     assert told["data"]["title"] == "<b>LONG</b> BTC/USDT 95 %"
