@@ -26,11 +26,12 @@ help:
 demo: $(USE)
 	@$(UNSET) $(PYTHON_M) alphapulse_nb.cli demo $(ARGS)
 
-test: lint notebooks
+test: $(TEST)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint notebooks
 	@$(PYTHON_M) tests.browser --install
 	@$(PYTHON_M) tests.programs --install
-	@# The first ones wait half of their time, and browsers do not: two of them fill two cores.
-	$(UNSET) $(PYTHON_M) pytest -n 3 --dist loadfile -m "not browser" $(ARGS)
+	@# The first ones wait for much of their time, and browsers do not: two of them fill two cores.
+	$(UNSET) $(PYTHON_M) pytest -n 4 --dist loadfile -m "not browser" $(ARGS)
 	$(UNSET) $(PYTHON_M) pytest -n 2 --dist loadfile -m browser $(ARGS)
 
 lint: $(TEST)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alphapulse_nb import grammar
 from alphapulse_nb.cli import channels, db, events, given, rules, users
 from alphapulse_nb.errors import AlphaPulseError, InputError
 
@@ -43,6 +44,7 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 def main() -> None:
     """Run the command line; an error of ours is one line, not a traceback."""
+    grammar.postpone()
     try:
         app()
     except AlphaPulseError as error:

@@ -109,6 +109,8 @@ def test_the_address_chooses_and_keys_change_it(page: Page, site: Served) -> Non
     assert page.get_by_label("Time zone").input_value() == "Asia/Tokyo"
     page.keyboard.press("1")
     wait_until(lambda: "range=1h" in page.url)
+    # The list of symbols comes beside the charts, and may come after them.
+    wait_until(lambda: page.locator(".ap-select").first.locator("option").count() > 1)
     page.keyboard.press("[")
     wait_until(lambda: "symbol=BTC/USDT" in page.url)
     wait_drawn(page)

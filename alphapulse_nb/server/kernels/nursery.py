@@ -26,7 +26,8 @@ from alphapulse_nb.server.kernels import link
 from alphapulse_nb.server.kernels.process import Forked, bury, ended_children, ending, obstacle
 
 PRELOAD: Final = (
-    "nbformat",  # before plotly, whose renderers would otherwise build a grammar for up to 7 s
+    "alphapulse_nb.grammar:postpone",  # before whatever imports jsonschema
+    "nbformat",
     *("IPython.core.completerlib", "IPython.core.debugger", "ipykernel.ipkernel"),
     *("zmq.utils.garbage", "tornado.platform.asyncio", "pandas.core.methods.to_dict"),
     "alphapulse_nb.warmup:warm",
