@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from alphapulse_nb import catalog, charts, queries
 from alphapulse_nb import settings as settings_module
+from alphapulse_nb.alerts.periods import firing
 from alphapulse_nb.catalog import ChartSpec, Drawing
 from alphapulse_nb.charts import Alert, Card, View
 from alphapulse_nb.db import connection
@@ -27,7 +28,7 @@ from alphapulse_nb.queries import DEFAULT_RANGE, RANGES, Window
 from alphapulse_nb.refresh import Job, Refresher
 from alphapulse_nb.reports import Reporter
 from alphapulse_nb.settings import Settings
-from alphapulse_nb.widgets.alerts import Alerts
+from alphapulse_nb.widgets.alerts import Alerts, Answer
 from alphapulse_nb.widgets.cards import Cards
 from alphapulse_nb.widgets.controls import Controls, acceptable
 from alphapulse_nb.widgets.live_chart import LiveChart, Shown
@@ -186,11 +187,22 @@ class Dashboard:
             streamed=self._streamed,
         )
         self.cards = Cards(feed=self._feed("headline"))
-        self.alerts = Alerts(feed=self._feed("alerts"))
+        self.alerts = Alerts(feed=self._feed("alerts"), answer=self._answering())
         self._grid = ipywidgets.Box([*self.charts.values(), self.alerts])
         self._grid.add_class("ap-grid")
         self.widget = ipywidgets.VBox([self.controls, self.cards, self._grid])
         self.widget.add_class("ap-page")
+
+    def _answering(self) -> Answer | None:
+        """What answers the page about notifications; None on pages that others may open.
+
+        Those of our server ask the server, and another Voila knows nobody's rights.
+        """
+        if os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
+            return None
+        from alphapulse_nb.actions.door import Door
+
+        return Door(self.db, self.settings.clock, local=self.settings.local_channels)
 
     def _panel(self, spec: ChartSpec) -> LiveChart:
         chart = LiveChart(
@@ -220,6 +232,7 @@ class Dashboard:
             )
         add("headline", "Headline", self._load_headline, self._show_headline)
         add("breaches", "Alerts", self._load_breaches, self._show_breaches)
+        add("firing", "Alerts on the charts", self._load_firing, self._show_firing)
 
     def _add_job(
         self,
@@ -324,6 +337,16 @@ class Dashboard:
 
     def _show_breaches(self, _selection: Selection, _now: datetime, found: list[Alert]) -> None:
         self._breaches = found
+
+    def _load_firing(self, selection: Selection, now: datetime) -> list[dict[str, Any]]:
+        window = Window.last(selection.span, now)
+        return firing(self.db, selection.symbol, window.start, window.end, self._specs.values())
+
+    def _show_firing(
+        self, _selection: Selection, _now: datetime, found: list[dict[str, Any]]
+    ) -> None:
+        for name, chart in self.charts.items():
+            chart.shade([period for period in found if name in period["charts"]])
 
     def _fail(self, name: str, title: str, error: Exception) -> None:
         """Show a failure in its panel and among the alerts; nothing of our insides goes out."""

@@ -3,7 +3,10 @@
 AlphaPulseError
 ├── SettingsError            a setting is missing or wrong: fix it and start again
 ├── InputError               an argument is wrong: fix the call (also a ValueError)
-│   └── RuleError            a rule of alerts is wrong: `problems` says where and why
+│   ├── RuleError            a rule of alerts is wrong: `problems` says where and why
+│   ├── UnknownName          there is nothing of that name or number
+│   └── Conflict             somebody else has changed it meanwhile: look at it again
+├── NotAllowed               this takes another role
 ├── ChartError               a chart could not be drawn or registered
 ├── StreamError              the stream of events cannot be followed
 │   └── StreamRefused        credentials, address or subscription are wrong: fix the call
@@ -42,6 +45,18 @@ class RuleError(InputError):
         self.problems = tuple(problems)
         said = "; ".join(f"{place}: {words}" for place, words in self.problems)
         super().__init__(f"rule {name!r}: {said}" if name else said)
+
+
+class UnknownName(InputError):  # noqa: N818 - reads as what is wrong
+    """There is nothing of that name or number."""
+
+
+class Conflict(InputError):  # noqa: N818
+    """Somebody else has changed it meanwhile."""
+
+
+class NotAllowed(AlphaPulseError):  # noqa: N818
+    """Somebody asked for what takes another role."""
 
 
 class ChartError(AlphaPulseError):

@@ -217,9 +217,9 @@ def moment(text: str) -> datetime:
     """The moment that `stamp` wrote. Raises `InputError` for anything else."""
     try:
         found = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{str(text)[:60]!r} is no moment in ISO 8601") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def parsed(text: str | bytes) -> Event:

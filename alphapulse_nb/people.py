@@ -33,9 +33,11 @@ class Role(enum.StrEnum):
 class Person:
     """Somebody who has been let in.
 
-    `zone` is an IANA time zone; empty means the one of their browser.
+    `zone` is an IANA time zone; empty means the one of their browser. Whom a proxy vouches for may
+    have no `account` here.
     """
 
     name: str
     role: Role = Role.VIEWER
     zone: str = ""
+    account: bool = True

@@ -82,6 +82,13 @@ class Api:
             answer = link.getresponse()
             return Answered(answer.status, answer.headers, answer.read())
 
+    def say(self, method: str, path: str, said: object, **headers: str) -> Answered:
+        """One request with a body of JSON, or none where nothing is said."""
+        if said is None:
+            return self.ask(method, path, **headers)
+        body = json.dumps(said).encode()
+        return self.ask(method, path, body, **{"Content_Type": "application/json", **headers})
+
     def conforms(self, answered: Answered, path: str, method: str = "get") -> None:
         """Whether an answer is one that the OpenAPI document announces for this path."""
         described = self.means.document["paths"][path][method]["responses"][str(answered.status)]
@@ -97,9 +104,18 @@ class Api:
 
 @contextlib.contextmanager
 def running(
-    db: Database, now: datetime, *, base: str = "/", rules: Rules | None = None, **more: Any
+    db: Database,
+    now: datetime,
+    *,
+    base: str = "/",
+    rules: Rules | None = None,
+    patience: float | None = None,
+    **more: Any,
 ) -> Iterator[Api]:
-    """The API on a free port of this machine; `more` are fields of `Shared`."""
+    """The API on a free port of this machine; `more` are fields of `Shared`.
+
+    `patience` are the seconds that a client has for a body.
+    """
     state = State(db)
     access = Access(rules or Rules(key=KEY), Users(state), Proxies(), Attempts())
     visits: Any = None  # No kernel here.
@@ -119,11 +135,10 @@ def running(
         compress_response=True,
         login_url=f"{base}login",
         log_function=lambda _handler: None,
-        xsrf_cookies=True,
     )
     ready: list[Any] = []
     started = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(app, ready, started)))
+    thread = threading.Thread(target=lambda: asyncio.run(_serve(app, ready, started, patience)))
     thread.start()
     assert started.wait(10)
     port, stop = ready
@@ -144,9 +159,14 @@ class Elsewhere(tornado.web.RequestHandler):
         self.finish("elsewhere")
 
 
-async def _serve(app: tornado.web.Application, ready: list[Any], started: threading.Event) -> None:
+async def _serve(
+    app: tornado.web.Application,
+    ready: list[Any],
+    started: threading.Event,
+    patience: float | None,
+) -> None:
     sockets = bind_sockets(0, "127.0.0.1")
-    server = HTTPServer(app, max_header_size=32 << 10, max_body_size=1 << 20)
+    server = HTTPServer(app, max_header_size=32 << 10, max_body_size=1 << 20, body_timeout=patience)
     server.add_sockets(sockets)
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     ready += [sockets[0].getsockname()[1], lambda: loop.call_soon_threadsafe(stopped.set)]

@@ -20,11 +20,13 @@ MAY_KNOW = {
     "people": set[str](),
     "db": {"errors"},
     "spelling": set[str](),
+    "grammar": set[str](),
     "lane": set[str](),
     "state": {"db", "errors", "people", "spelling"},
     "relay": {"db", "errors", "events", "lane", "state"},
     "alerts": {"db", "errors", "events", "lane", "notify", "relay", "spelling", "state"},
     "notify": {"errors", "events", "lane", "people", "spelling", "state"},
+    "actions": {"alerts", "db", "errors", "events", "notify", "people", "relay", "state"},
     "queries": {"db", "errors"},
     "metrics": set[str](),
     "charts": {"metrics", "errors"},
@@ -34,22 +36,24 @@ MAY_KNOW = {
     "refresh": {"errors", "reports"},
     "reports": {"errors"},
     "catalog": {"queries", "charts", "db", "errors"},
-    "widgets": {"charts", "feeds", "refresh", "errors"},
+    "widgets": {"charts", "feeds", "refresh", "errors", "lane"},
     "demo": {"db", "errors", "metrics"},
     "server": {
         *("addresses", "catalog", "queries", "charts", "feeds", "widgets", "db", "errors"),
         *("alerts", "events", "notify", "people", "relay", "reports", "settings", "spelling"),
-        "state",
+        *("actions", "state"),
     },
     "dashboard": {
         *("catalog", "queries", "charts", "db", "errors", "metrics", "refresh", "settings"),
-        *("reports", "widgets", "feeds"),
+        # Of alerts only when they fired: that needs no rule to be read.
+        *("actions", "alerts", "reports", "widgets", "feeds"),
     },
     "warmup": {"dashboard", "db", "settings"},
     "checks": {"db", "errors", "server", "settings", "state", "widgets"},
     "rehearsal": {"errors", "settings"},
     "cli": {
-        *("alerts", "checks", "db", "errors", "events", "notify", "rehearsal", "relay"),
+        *("alerts", "checks", "db", "errors", "events", "grammar", "notify", "rehearsal"),
+        "relay",
         *("server", "settings", "spelling", "state"),
     },
     "__init__": {
@@ -111,6 +115,13 @@ def test_alerts_know_what_a_notification_is_and_nothing_of_its_ways() -> None:
     assert known == {"notification"}
 
 
+def test_a_dashboard_knows_of_alerts_when_they_fired_and_nothing_else() -> None:
+    known = {full for full in imports(PACKAGE / "dashboard.py") if ".alerts." in full}
+    assert {full for full in known if ".widgets." not in full} == {
+        "alphapulse_nb.alerts.periods.firing"
+    }
+
+
 def test_the_rules_name_no_part_that_is_gone() -> None:
     assert set(MAY_KNOW) == {part(path) for path in files()}
 
@@ -144,6 +155,7 @@ def test_of_the_widgets_the_server_knows_only_what_a_page_needs_before_its_kerne
         ("alphapulse_nb.metrics", "plotly sqlalchemy ipywidgets voila"),
         ("alphapulse_nb.charts", "sqlalchemy psycopg2 ipywidgets voila"),
         ("alphapulse_nb.queries", "plotly ipywidgets voila"),
+        ("alphapulse_nb.dashboard", "rule_engine yaml alembic apprise jsonschema"),
     ],
 )
 def test_an_import_brings_in_no_more_than_it_needs(module: str, heavy: str) -> None:

@@ -107,13 +107,23 @@ def sources(kinds: Kinds) -> list[str]:
     return [*tables.metadata.tables, _STATUS, *(name for name in kinds if name not in BUILT_IN)]
 
 
+def holds_per_cent(name: str) -> bool:
+    """Whether a column holds per cent itself rather than a fraction."""
+    return _UNITS.get(name) == PERCENT
+
+
+def is_table(source: str) -> bool:
+    """Whether a source is a trading table rather than a type of events."""
+    return source in tables.metadata.tables
+
+
 def fields_of(source: str, kinds: Kinds) -> Fields:
     """The fields of a source. Raises `InputError` that suggests the nearest for an unknown one."""
     known = sources(kinds)
     if source not in known:
         near = hint(source, known) or f"; known are {', '.join(known)}"
         raise InputError(f"there is no source {source[:60]!r}{near}")
-    if source in tables.metadata.tables:
+    if is_table(source):
         return _of_table(tables.metadata.tables[source])
     if source == _STATUS:
         return Fields(Field(name, Kind.TEXT) for name in _STATUS_FIELDS)

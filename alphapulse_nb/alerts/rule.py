@@ -25,6 +25,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from alphapulse_nb.alerts import duration
+from alphapulse_nb.alerts.fields import holds_per_cent
 from alphapulse_nb.alerts.states import Operator
 from alphapulse_nb.errors import InputError, RuleError
 from alphapulse_nb.notify.notification import Priority, Type
@@ -133,7 +134,19 @@ def _misplaced(plain: Mapping[Any, Any], silence: bool) -> list[tuple[str, str]]
         if isinstance(given, str) and ("%" in given) is silence:
             wanted = "a length of time" if silence else "a number, or a text such as 15 %"
             problems.append((name, f"{given[:40]!r} is not {wanted}"))
+        elif isinstance(given, str) and "%" in given and _is_in_per_cent(plain):
+            words = (
+                f"{plain['field']} holds per cent itself: write {given.replace('%', '').strip()!r}"
+            )
+            problems.append((name, words[:200]))
     return problems
+
+
+def _is_in_per_cent(plain: Mapping[Any, Any]) -> bool:
+    """Whether the value is in per cent, so that a share of it would be a hundredth."""
+    field = plain.get("field")
+    shares = plain.get("aggregate") in {Aggregate.CHANGE, Aggregate.COUNT}
+    return isinstance(field, str) and holds_per_cent(field) and not shares
 
 
 def _name(plain: Mapping[Any, Any]) -> str:
@@ -186,9 +199,12 @@ def _number() -> _Part:
 def _read_number(given: object) -> float:
     if isinstance(given, str):
         return _of_text(given)
-    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
-        raise InputError(f"{str(given)[:40]!r} is neither a number, nor a text such as 15 % or 15m")
-    return float(given)
+    try:
+        if isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given):
+            return float(given)
+    except OverflowError:
+        raise InputError("it is a huge number") from None
+    raise InputError(f"{str(given)[:40]!r} is neither a number, nor a text such as 15 % or 15m")
 
 
 def _of_text(given: str) -> float:

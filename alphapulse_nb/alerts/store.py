@@ -22,7 +22,7 @@ from alphapulse_nb.alerts import rule as rules
 from alphapulse_nb.alerts.engine import Held, Place
 from alphapulse_nb.alerts.rule import Rule
 from alphapulse_nb.alerts.states import Phase, Status
-from alphapulse_nb.errors import DatabaseError, InputError, RuleError
+from alphapulse_nb.errors import Conflict, DatabaseError, InputError, RuleError, UnknownName
 from alphapulse_nb.events import moment, stamp
 from alphapulse_nb.spelling import hint
 from alphapulse_nb.state import State
@@ -83,6 +83,15 @@ class Opened:
 
 
 @dataclass(frozen=True)
+class Alert(Opened):
+    """An alert as people see it: when it was over, and who looks after it."""
+
+    closed_at: datetime | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Round:
     """What a round of the evaluator found; None in `statuses` is for what need not be kept."""
 
@@ -106,7 +115,7 @@ class Store:
             return [_kept(row) for row in link.execute(sa.select(table).order_by(table.c.name))]
 
     def find(self, name: str) -> Kept:
-        """The rule of that name. Raises `InputError` that suggests the nearest."""
+        """The rule of that name. Raises `UnknownName` that suggests the nearest."""
         with self._state.reading() as link:
             row = link.execute(sa.select(table).where(table.c.name == name)).one_or_none()
             if row is None:
@@ -117,16 +126,16 @@ class Store:
         """Keep a rule, new or instead of the one of that name.
 
         `version` is that of the rule that is replaced, 0 where there must be none, None for
-        whatever is there. Raises `InputError` where somebody else has changed it meanwhile, and
-        where there are too many.
+        whatever is there. Raises `Conflict` where somebody else has changed it meanwhile, and
+        `InputError` where there are too many.
         """
         with self._state.writing() as link:
-            count = link.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-            if count >= MOST_RULES:
+            others = sa.select(sa.func.count()).where(table.c.name != rule.name)
+            if link.execute(others).scalar_one() >= MOST_RULES:
                 raise InputError(f"there are {MOST_RULES:,} rules; remove one first")
             row = link.execute(_saving(rule, by, version)).one_or_none()
         if row is None:
-            raise InputError(
+            raise Conflict(
                 f"the rule {rule.name!r} has been changed by somebody else meanwhile; look at it "
                 "again"
             )
@@ -141,7 +150,7 @@ class Store:
                 link.execute(_saving(rule, by, None))
 
     def remove(self, name: str) -> None:
-        """Remove a rule; its open alerts are over. Raises `InputError` for an unknown one."""
+        """Remove a rule; its open alerts are over. Raises `UnknownName`."""
         with self._state.writing() as link:
             self._remove(link, name)
 
@@ -157,6 +166,25 @@ class Store:
                 names = [*known, *(rule.name for rule in new)]
                 link.execute(sa.update(evaluator).values(shipped=names))
         return [rule.name for rule in new]
+
+    def alerts(
+        self,
+        *,
+        open_only: bool = False,
+        rule: str | None = None,
+        symbol: str | None = None,
+        most: int = 100,
+    ) -> list[Alert]:
+        """The newest alerts, of one rule or symbol if given."""
+        query = sa.select(*(alerts.c[part.name] for part in fields(Alert)))
+        if open_only:
+            query = query.where(alerts.c.closed_at.is_(None))
+        for column, wanted in ((alerts.c.rule, rule), (alerts.c.symbol, symbol)):
+            if wanted is not None:
+                query = query.where(column == wanted)
+        query = query.order_by(alerts.c.opened_at.desc(), alerts.c.id.desc()).limit(most)
+        with self._state.reading() as link:
+            return [Alert(**row) for row in link.execute(query).mappings()]
 
     def edition(self) -> tuple[Any, ...]:
         """Another one whenever a rule was saved or removed."""
@@ -232,9 +260,9 @@ class Store:
         ended = sa.update(alerts).values(closed_at=sa.func.now())
         link.execute(ended.where(alerts.c.rule == name, alerts.c.closed_at.is_(None)))
 
-    def _unknown(self, link: sa.Connection, name: str) -> InputError:
+    def _unknown(self, link: sa.Connection, name: str) -> UnknownName:
         names = link.execute(sa.select(table.c.name)).scalars()
-        return InputError(f"there is no rule {name[:80]!r}{hint(name, names)}")
+        return UnknownName(f"there is no rule {name[:80]!r}{hint(name, names)}")
 
 
 def _saving(rule: Rule, by: str, version: int | None) -> Any:

@@ -20,7 +20,6 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What rules call the channel.")]
-_LONGEST_NAME = 80
 
 
 @app.command("add")
@@ -39,9 +38,9 @@ def add(
     from standard input: they are secrets, which others see in a command line.
     """
     from alphapulse_nb.notify.channels import open_channel, read
+    from alphapulse_nb.notify.deliveries import checked_name
 
-    if not (0 < len(name) <= _LONGEST_NAME and name.isprintable() and name == name.strip()):
-        raise InputError(f"a channel's name has 1 to {_LONGEST_NAME} characters that can be seen")
+    checked_name(name)
     address, secret = _secrets()
     open_channel(name, address, secret)
     with _deliveries(prepared=True) as deliveries:
@@ -78,27 +77,18 @@ def remove(name: Name) -> None:
 @app.command("test")
 def trial(name: Name) -> None:
     """Send a message that is marked TEST, by the way that all others take."""
-    import secrets
     from datetime import UTC, datetime
 
     from alphapulse_nb.errors import ChannelError
-    from alphapulse_nb.notify.channels import Message, Reach
-    from alphapulse_nb.notify.courier import opened
+    from alphapulse_nb.notify import courier
+    from alphapulse_nb.notify.channels import Reach
 
     settings = given.settings()
     with _deliveries() as deliveries:
         kept = deliveries.channel(name)
-    message = Message(
-        key=f"test-{secrets.token_hex(16)}",
-        title="AlphaPulse reaches this channel",
-        body="Somebody tests it. There is nothing to do.",
-        type="info",
-        priority="low",
-        at=datetime.now(UTC),
-        test=True,
-    )
+    message, reach = courier.trial(datetime.now(UTC)), Reach(local=settings.local_channels)
     try:
-        opened(kept, Reach(local=settings.local_channels)).send(message)
+        courier.carry(kept, reach, message)
     except ChannelError as error:
         raise InputError(f"{name} did not take the message: {error}") from None
     print(f"{name} took the message")

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 import traceback
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -18,7 +20,6 @@ from alphapulse_nb.errors import AlphaPulseError, ChannelError, DatabaseError, I
 from alphapulse_nb.lane import Lane
 from alphapulse_nb.notify.channels import (
     MOST_ATTEMPTS,
-    Channel,
     Message,
     Reach,
     delay,
@@ -87,16 +88,9 @@ class Courier:
     def send(self, attempt: Attempt) -> None:
         """Send one, and write down how that ended. Raises `DatabaseError`."""
         try:
-            opened(attempt.channel, self._reach).send(message(attempt))
+            carry(attempt.channel, self._reach, message(attempt))
         except ChannelError as error:
             self._failed(attempt, error)
-        except InputError as error:
-            self._failed(attempt, ChannelError(f"it cannot be used: {error}"))
-        except Exception as error:  # noqa: BLE001 - unnoted, it would come again and again
-            # Where it was and no more: its own words may hold a part of the address.
-            log.warning("a fault of ours:\n%s", "".join(traceback.format_tb(error.__traceback__)))
-            words = f"sending failed with {type(error).__name__}"
-            self._failed(attempt, ChannelError(words, retry=True, unknown=True))
         else:
             self._deliveries.sent(attempt)
 
@@ -153,9 +147,32 @@ class Courier:
             return
 
 
-def opened(kept: Kept, reach: Reach) -> Channel:
-    """The channel of a row. Raises `InputError` where its address is none any more."""
-    return open_channel(kept.name, kept.address, kept.secret, reach=reach)
+def carry(kept: Kept, reach: Reach, what: Message) -> None:
+    """Send a message by the channel of a row. Raises `ChannelError`, whatever goes wrong."""
+    try:
+        open_channel(kept.name, kept.address, kept.secret, reach=reach).send(what)
+    except ChannelError:
+        raise
+    except InputError as error:
+        raise ChannelError(f"it cannot be used: {error}") from None
+    except Exception as error:  # noqa: BLE001 - unnoted, it would come again and again
+        # Where it was and no more: its own words may hold a part of the address.
+        log.warning("a fault of ours:\n%s", "".join(traceback.format_tb(error.__traceback__)))
+        words = f"sending failed with {type(error).__name__}"
+        raise ChannelError(words, retry=True, unknown=True) from None
+
+
+def trial(now: datetime) -> Message:
+    """A message that says it is a test, for whoever wants to see whether a channel works."""
+    return Message(
+        key=f"test-{secrets.token_hex(16)}",
+        title="AlphaPulse reaches this channel",
+        body="Somebody tests it. There is nothing to do.",
+        type="info",
+        priority="low",
+        at=now,
+        test=True,
+    )
 
 
 def message(attempt: Attempt) -> Message:

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from alphapulse_nb.errors import InputError
+from alphapulse_nb.errors import InputError, UnknownName
 from alphapulse_nb.notify import notification as notifications
 from alphapulse_nb.notify.channels import MOST_ATTEMPTS
 from alphapulse_nb.notify.notification import Notification
@@ -31,6 +31,7 @@ MOST_CHANNELS: Final = 100
 _LEASE: Final = timedelta(seconds=45)
 """How long an attempt may take before it is taken for one whose process has ended."""
 _LONGEST_ERROR: Final = 500
+_LONGEST_NAME: Final = 80
 _NOW: Final = sa.func.now()
 _WAITS: Final = deliveries.c.state == "waiting"
 _DUE: Final = _WAITS & (deliveries.c.due_at <= _NOW)
@@ -67,6 +68,13 @@ _CHANNELS: Final = sa.select(
         for column in channels.c
     )
 )
+
+
+def checked_name(name: str) -> str:
+    """The name of a channel. Raises `InputError` for one that cannot be."""
+    if not (0 < len(name) <= _LONGEST_NAME and name.isprintable() and name == name.strip()):
+        raise InputError(f"a channel's name has 1 to {_LONGEST_NAME} characters that can be seen")
+    return name
 
 
 @dataclass(frozen=True)
@@ -230,7 +238,7 @@ class Deliveries:
             if not link.execute(
                 change.values(state="waiting", attempts=0, due_at=_NOW, error="")
             ).rowcount:
-                raise InputError(f"there is no delivery {number} that was given up")
+                raise UnknownName(f"there is no delivery {number} that was given up")
 
     def _settle(self, attempt: Attempt, **values: Any) -> None:
         # Not if another one has taken it since, because this took longer than anybody waits.
@@ -242,7 +250,7 @@ class Deliveries:
 def _channel(link: sa.Connection, name: str) -> Kept:
     rows: Mapping[str, Any] = {row["name"]: row for row in link.execute(_CHANNELS).mappings()}
     if name not in rows:
-        raise InputError(f"there is no channel {name[:80]!r}{hint(name, rows)}")
+        raise UnknownName(f"there is no channel {name[:80]!r}{hint(name, rows)}")
     return Kept(**rows[name])
 
 

@@ -20,8 +20,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from alphapulse_nb.errors import InputError
+from alphapulse_nb.notify.bulk import excess
 from alphapulse_nb.notify.fields import known_fields, shown, wrong
-from alphapulse_nb.notify.notification import Notification, of_plain
+from alphapulse_nb.notify.notification import MOST_LABELS, Notification, of_plain
 
 VERSION: Final = 1
 MOST: Final = 10_000
@@ -31,6 +32,8 @@ LARGEST: Final = 20_000_000
 
 _FIELDS: Final = ("notifications", "version")
 _MOST_DIGITS: Final = 400
+_MOST_VALUES: Final = MOST * (30 + MOST_LABELS)
+_MOST_LEVELS: Final = 10
 
 
 def dumps(notifications: Sequence[Notification]) -> bytes:
@@ -86,6 +89,9 @@ def _written(plain: dict[str, Any]) -> str:
 
 
 def _parsed(data: bytes) -> object:
+    much = excess(data, _MOST_VALUES, _MOST_LEVELS)
+    if much:
+        raise InputError(f"the file is no list of notifications: {much}")
     try:
         return json.loads(
             data.decode("utf-8"),
@@ -98,8 +104,6 @@ def _parsed(data: bytes) -> object:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno:,}, column {error.colno:,}"
         raise InputError(f"the file is not JSON: {place}: {error.msg}") from None
-    except RecursionError:
-        raise InputError("the file is no list of notifications: it nests too deep") from None
 
 
 def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from alphapulse_nb.errors import InputError
+from alphapulse_nb.notify import imported, preferences
 from alphapulse_nb.notify import notification as notifications
-from alphapulse_nb.notify import preferences
 from alphapulse_nb.notify.decide import Outcome, Snooze
 from alphapulse_nb.notify.fields import text
 from alphapulse_nb.notify.notification import Notification, Priority, Type
@@ -20,13 +20,17 @@ from alphapulse_nb.notify.preferences import Preferences
 from alphapulse_nb.notify.telling import snooze_of
 from alphapulse_nb.state import State
 from alphapulse_nb.state.alert_tables import alerts
-from alphapulse_nb.state.notification_tables import inbox, snoozes
+from alphapulse_nb.state.notification_tables import inbox, shown, snoozes
 from alphapulse_nb.state.notification_tables import notifications as table
 from alphapulse_nb.state.notification_tables import preferences as preference_table
 
 MOST: Final = 200
 """Notifications on a page of the history."""
 _MOST_SNOOZES: Final = 200
+_MOST_PAGES: Final = 100
+"""Pages that show the same notification to people who share a name."""
+_SHOWN_FOR: Final = timedelta(days=2)
+"""How long it is known which page shows a notification. Nobody shows one that is older."""
 _LARGEST: Final = 2**63 - 1
 _NOW: Final = sa.func.now()
 _TOLD: Final = inbox.c.outcome == Outcome.SENT.value
@@ -48,11 +52,15 @@ class Entry:
 
 @dataclass(frozen=True)
 class Summary:
-    """How much there is for one person: all, unread, and of the last hour."""
+    """How much there is for one person: all, unread, of the last hour, and the greatest id.
+
+    `newest` is 0 where there is nothing.
+    """
 
     total: int
     unread: int
     last_hour: int
+    newest: int
 
 
 @dataclass(frozen=True)
@@ -97,12 +105,13 @@ class Inbox:
 
     def summary(self, person: str, now: datetime) -> Summary:
         """How much there is that was told."""
-        recent = table.c.created_at > now - timedelta(hours=1)
+        recent = (table.c.created_at > now - timedelta(hours=1)) & ~imported.IMPORTED
         query = (
             sa.select(
                 sa.func.count(),
                 sa.func.count().filter(inbox.c.read_at.is_(None)),
                 sa.func.count().filter(recent),
+                sa.func.coalesce(sa.func.max(table.c.id), 0),
             )
             .select_from(inbox)
             .join(table, table.c.id == inbox.c.notification)
@@ -127,6 +136,53 @@ class Inbox:
     def restore(self, person: str, removed_at: datetime) -> int:
         """Bring back what was removed at that moment; how many."""
         return self._change(person, inbox.c.removed_at == removed_at, removed_at=None)
+
+    def show(self, person: str, ids: Iterable[int], page: str = "") -> list[int]:
+        """Those of the notifications that nobody shows yet, which are the caller's from now on.
+
+        Only what is new and unread. Whoever shares a name with others gives a `page`, which says
+        who of them it is.
+        """
+        others = sa.select(sa.func.count()).where(
+            shown.c.person == person, shown.c.notification == inbox.c.notification
+        )
+        mine = (
+            sa.select(inbox.c.person, inbox.c.notification, sa.literal(page))
+            .join(table, table.c.id == inbox.c.notification)
+            .where(inbox.c.person == person, _chosen(ids), _TOLD, _THERE)
+            .where(inbox.c.read_at.is_(None), table.c.created_at > _NOW - _SHOWN_FOR)
+            .where(others.correlate(inbox).scalar_subquery() < _MOST_PAGES)
+            .order_by(inbox.c.notification)
+        )
+        columns = [shown.c.person, shown.c.notification, shown.c.page]
+        insert = pg.insert(shown).from_select(columns, mine).on_conflict_do_nothing()
+        with self._state.writing() as link:
+            return sorted(link.execute(insert.returning(shown.c.notification)).scalars())
+
+    def everything(self, person: str, most: int) -> list[Notification]:
+        """The newest that a person was told and has not removed, oldest first, each key once."""
+        query = (
+            sa.select(table.c.record)
+            .join(inbox, table.c.id == inbox.c.notification)
+            .where(inbox.c.person == person, _THERE, _TOLD)
+            .order_by(inbox.c.notification.desc())
+            .limit(most)
+        )
+        with self._state.reading() as link:
+            found = [notifications.of_plain(one) for one in link.execute(query).scalars()]
+        # What was imported may have been told later.
+        newest: dict[str, Notification] = {}
+        for one in found:
+            newest.setdefault(one.key, one)
+        return [*newest.values()][::-1]
+
+    def take_in(self, person: str, found: Sequence[Notification], now: datetime) -> int:
+        """Put notifications of a file into a person's history, as read; how many were not there.
+
+        See `imported`. Raises `InputError` where it would become too much.
+        """
+        with self._state.writing() as link:
+            return imported.take_in(link, person, found, now)
 
     def preferences(self, person: str) -> Preferences:
         """What a person prefers; the usual, where they said nothing.
@@ -185,7 +241,9 @@ class Inbox:
     def expire(self, before: datetime, portion: int = 1_000) -> int:
         """Remove notifications that are older, for everybody, a portion of them; how many."""
         old = sa.select(table.c.id).where(table.c.created_at < before).limit(portion)
+        seen = sa.select(table.c.id).where(table.c.created_at < _NOW - _SHOWN_FOR)
         with self._state.writing() as link:
+            link.execute(sa.delete(shown).where(shown.c.notification.in_(seen)))
             return link.execute(sa.delete(table).where(table.c.id.in_(old))).rowcount
 
     def _change(self, person: str, where: Any, **values: Any) -> int:

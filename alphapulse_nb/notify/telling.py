@@ -23,11 +23,12 @@ from alphapulse_nb.notify.decide import Context, Decision, Outcome, Snooze, deci
 from alphapulse_nb.notify.digest import digest
 from alphapulse_nb.notify.notification import Notification
 from alphapulse_nb.notify.preferences import Preferences
-from alphapulse_nb.people import NAMELESS
+from alphapulse_nb.people import NAMELESS, Person
 from alphapulse_nb.state.notification_tables import inbox, snoozes
 from alphapulse_nb.state.notification_tables import notifications as table
 from alphapulse_nb.state.notification_tables import preferences as preference_table
 from alphapulse_nb.state.tables import users
+from alphapulse_nb.state.users import compared
 
 EVERYBODY: Final = ""
 """The person who stands for all who have no name of their own."""
@@ -54,9 +55,9 @@ class Told:
     persons: Sequence[str]
 
 
-def person_of(key: str) -> str:
-    """The person of a user's key."""
-    return EVERYBODY if key in NAMELESS else key
+def reader_of(person: Person) -> str:
+    """Whose inbox somebody reads: their own, or where there is no user of that name everybody's."""
+    return EVERYBODY if not person.account or person.name in NAMELESS else compared(person.name)
 
 
 def keep(link: sa.Connection, found: Sequence[Notification], now: datetime) -> list[Told]:
@@ -124,7 +125,7 @@ def _digested(
     insert = pg.insert(table).on_conflict_do_update(
         index_elements=[table.c.key], set_={"key": one.key}
     )
-    number = link.execute(insert.returning(table.c.id), _row(one)).scalar_one()
+    number = link.execute(insert.returning(table.c.id), row_of(one)).scalar_one()
     entry = _entry(reader.person, number, Decision(Outcome.SENT, "your quiet hours are over"))
     link.execute(pg.insert(inbox).values(entry).on_conflict_do_nothing())
     return Told(number, one, [reader.person])
@@ -136,11 +137,11 @@ def _new(link: sa.Connection, found: Sequence[Notification]) -> list[tuple[int, 
     if not once:
         return []
     insert = pg.insert(table).on_conflict_do_nothing().returning(table.c.id, table.c.key)
-    rows = link.execute(insert, [_row(one) for one in once.values()])
+    rows = link.execute(insert, [row_of(one) for one in once.values()])
     return [(number, once[key]) for number, key in sorted(tuple(row) for row in rows)]
 
 
-def _row(one: Notification) -> dict[str, Any]:
+def row_of(one: Notification) -> dict[str, Any]:
     return {
         "key": one.key,
         "record": one.plain(),

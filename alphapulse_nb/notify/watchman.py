@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from alphapulse_nb.errors import AlphaPulseError, ChannelError, DatabaseError, InputError
+from alphapulse_nb.errors import AlphaPulseError, ChannelError, DatabaseError
 from alphapulse_nb.events import stamp
 from alphapulse_nb.lane import Lane
 from alphapulse_nb.notify.channels import Message, Reach, delay
-from alphapulse_nb.notify.courier import opened
+from alphapulse_nb.notify.courier import carry
 from alphapulse_nb.notify.deliveries import Kept
 from alphapulse_nb.notify.notification import Notification, Priority, Type
 
@@ -182,12 +182,10 @@ class Watchman:
     def _sent(self, one: _Due) -> _Due | None:
         """Send it; what remains to be sent."""
         try:
-            opened(one.kept, self._reach).send(self._message(one))
+            carry(one.kept, self._reach, self._message(one))
         except ChannelError as error:
             log.warning("%s did not take the notice: %s", one.kept.name, error)
             return self._again(one, error.unknown, error.after) if error.retry else None
-        except InputError as error:
-            log.warning("%s cannot be used: %s", one.kept.name, error)
         return None
 
     def _again(self, one: _Due, unknown: bool, after: float | None = None) -> _Due:

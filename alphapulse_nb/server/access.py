@@ -179,7 +179,7 @@ class Access:
             names = handler.request.headers.get_list(rules.remote_user_header)
             if len(names) == 1 and _is_name(names[0]):
                 known = await self._find(names[0])
-                return known.person if known else Person(names[0])
+                return known.person if known else Person(names[0], account=False)
         given = _bearer(handler.request.headers.get("Authorization", ""))
         if given is not None and rules.token:
             opened = self.token_session(str(handler.request.remote_ip), given)
@@ -198,7 +198,7 @@ class Access:
         if person.name == SHARED:
             return person
         known = await self._find(person.name)
-        return known.person if known else Person(person.name)
+        return known.person if known else Person(person.name, account=False)
 
     async def _of_session(self, held: cookies.Session) -> Person | None:
         if held.way == "user":

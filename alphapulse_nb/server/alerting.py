@@ -80,7 +80,7 @@ class Alerting:
             now=clock,
             interval=interval,
             keep=self._keep,
-            told=lambda _: self._hurry(),
+            told=lambda _: self._told(),
             shipped=files.shipped(),
             chores=self._chores,
         )
@@ -113,8 +113,17 @@ class Alerting:
     def _heard(self, _: Sequence[Event]) -> None:
         self.evaluator.wake()
 
-    def _hurry(self) -> None:
-        """There is something to send; called in the evaluator's thread."""
+    def hurry(self) -> None:
+        """There is something to send, or a rule has changed. Any thread may call."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        self.evaluator.wake()
+        self.courier.wake()
+
+    def _told(self) -> None:
+        """There is something to send; called in a thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.courier.wake)
 
@@ -128,7 +137,7 @@ class Alerting:
     def _tell(self, found: Notification, channels: Sequence[str]) -> None:
         with self._state.writing() as link:
             self._keep(link, [Said(found, channels)])
-        self._hurry()
+        self._told()
 
     def _seen(self) -> Seen:
         standing = self._store.standing()

@@ -4,9 +4,10 @@
                "value": "-1", "allowed": {"type": "number", "minimum": 0.1, "maximum": 8760}}}
 
 `status`, `code` and `message` are always there; `field`, `value`, `allowed` (a JSON Schema) and
-`nearest` where they help. `CODES` lists the codes. `fault_of` is the one place that turns an
-exception into such an answer, and what it does not know becomes a 500 without a word about why: no
-answer holds a traceback, a statement, a path or the name of a library.
+`nearest` where they help; `problems` with a rule that cannot work. `CODES` lists the codes.
+`fault_of` is the one place that turns an exception into such an answer, and what it does not know
+becomes a 500 without a word about why: no answer holds a traceback, a statement, a path or the name
+of a library.
 """
 
 from __future__ import annotations
@@ -18,11 +19,15 @@ import tornado.web
 
 from alphapulse_nb.errors import (
     ChartError,
+    Conflict,
     DatabaseError,
     InputError,
+    NotAllowed,
     PermissionDenied,
     QueryTimeout,
+    RuleError,
     SchemaError,
+    UnknownName,
 )
 from alphapulse_nb.server.access import Refused
 from alphapulse_nb.spelling import nearest
@@ -47,11 +52,13 @@ CODES: Final[Mapping[str, Code]] = {
     "not_signed_in": Code(401, "Sign in, or send a token in the Authorization header."),
     "refused": Code(403, "This is not open to you."),
     "not_found": Code(404, "There is nothing at this address."),
-    "unknown_name": Code(404, "There is no chart, table or symbol of that name."),
-    "method_not_allowed": Code(405, "This address can only be read."),
+    "unknown_name": Code(404, "There is nothing of that name or number."),
+    "method_not_allowed": Code(405, "This address does not take that method."),
+    "conflict": Code(409, "Somebody else has changed it meanwhile."),
     "seq_gone": Code(410, "What came after that number is no longer known."),
     "too_large": Code(413, "The body is too large."),
     "bad_parameter": Code(422, "A parameter is unknown, missing, repeated or out of range."),
+    "bad_rule": Code(422, "The rule cannot work; `problems` says why."),
     "too_many_requests": Code(429, "Too many requests."),
     "internal": Code(500, "Something went wrong on our side. It is in the server's log."),
     "chart_failed": Code(500, "The chart could not be drawn. The server's log says why."),
@@ -87,6 +94,7 @@ class Fault(Exception):  # noqa: N818 - reads as what the client is told
         value: str | None = None,
         allowed: Mapping[str, Any] | None = None,
         nearest: str | None = None,
+        problems: Iterable[Mapping[str, str]] | None = None,
         after: float | None = None,
     ) -> None:
         self.code = code
@@ -98,6 +106,7 @@ class Fault(Exception):  # noqa: N818 - reads as what the client is told
             "value": None if value is None else shortened(value),
             "allowed": None if allowed is None else dict(allowed),
             "nearest": nearest,
+            "problems": None if problems is None else [dict(one) for one in problems],
         }
         self.more = {name: given for name, given in more.items() if given is not None}
         super().__init__(self.message)
@@ -119,10 +128,21 @@ def fault_of(error: BaseException | None, status: int = 500) -> Fault:
     if isinstance(error, DatabaseError):
         return _database_fault(error)
     if isinstance(error, InputError):
-        return Fault("bad_parameter", str(error))
+        return _input_fault(error)
+    if isinstance(error, NotAllowed):
+        return Fault("refused", str(error))
     if isinstance(error, ChartError):
         return Fault("chart_failed")
     return Fault(_code(status) if error is None else "internal")
+
+
+def _input_fault(error: InputError) -> Fault:
+    if isinstance(error, RuleError):
+        problems = [{"place": place, "message": words} for place, words in error.problems]
+        return Fault("bad_rule", str(error), problems=problems)
+    if isinstance(error, UnknownName):
+        return Fault("unknown_name", str(error))
+    return Fault("conflict" if isinstance(error, Conflict) else "bad_parameter", str(error))
 
 
 def unknown(field: str, value: str, known: Iterable[str], *, what: str = "") -> Fault:

@@ -97,6 +97,7 @@ def application(
             rate_limit=settings.rate_limit,
             origins=access.rules.origins,
             stream=following.stream,
+            actions=assembly.actions(settings, db, state, following, alerting),
             parts=[
                 parts.Probe("zygote", functools.partial(_zygote, nursery)),
                 parts.Probe("events", following.look),
@@ -192,6 +193,7 @@ def _configure(app: Any, settings: Settings) -> None:
     voila.resources = page.resources(
         app.asset_url("plotly", assets.plotly_hash()),
         app.asset_url("widgets", assets.bundle_hash()),
+        app.asset_url("drawer", assets.bundle_hash(assets.DRAWER)),
         f"{settings.base_url}stream",
     )
     app.live = live_page.about(

@@ -21,6 +21,7 @@ from alphapulse_nb.settings import Settings
 from alphapulse_nb.state import State, Users, prepare, standing
 
 if TYPE_CHECKING:
+    from alphapulse_nb.actions import Means
     from alphapulse_nb.server.alerting import Alerting
     from alphapulse_nb.server.figures import Figures
     from alphapulse_nb.server.following import Following
@@ -67,6 +68,29 @@ def alerting(settings: Settings, db: Database, state: State, following: Followin
         days=settings.notification_days,
         local=settings.local_channels,
         clock=settings.clock,
+    )
+
+
+def actions(
+    settings: Settings, db: Database, state: State, following: Following, alerting: Alerting | None
+) -> Means:
+    """What people do about alerts and notifications works with these."""
+    from alphapulse_nb.actions import Means
+
+    def hurry() -> None:
+        """There is something to send, or a rule has changed. Any thread may call."""
+        if alerting is not None:
+            alerting.hurry()
+        if following.stream.hub is not None:
+            following.stream.hub.rules_changed()
+
+    return Means(
+        db,
+        state,
+        settings.clock,
+        lambda: following.tail.kinds,
+        local=settings.local_channels,
+        hurry=hurry,
     )
 
 

@@ -47,6 +47,7 @@ class LiveHandler(Handler):
             raise Refused(401, "Sign in first.", why="access")
         self.set_header("Content-Security-Policy", headers.page_policy(self.nonce))
         self.set_header("Cache-Control", "no-store")
+        _ = self.xsrf_token  # sets the cookie that the page sends back with what it changes
         self.finish(self._document(self.person))
 
     head = get
@@ -67,6 +68,7 @@ class LiveHandler(Handler):
             f'<link rel="icon" href="{page.ICON}">'
             f'<link rel="modulepreload" href="{escape(self.about["widgets"])}" '
             'data-alphapulse="widgets">'
+            f'<link href="{escape(self.about["drawer"])}" data-alphapulse="drawer">'
             f"<script {mark}>{page.NOTICE_FAILURES}</script>"
             f'<script async src="{escape(self.about["plotly"])}" data-alphapulse="plotly"></script>'
             f"<style>{assets.style()}</style></head>"

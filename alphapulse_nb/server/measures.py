@@ -54,7 +54,7 @@ class Measure:
         return self.name if self.name.startswith("process_") else f"alphapulse_{self.name}"
 
 
-QUERY: Final = Label("query", ("symbols", "headline", "breaches", "data"))
+QUERY: Final = Label("query", ("symbols", "headline", "breaches", "firing", "data"))
 _OUTCOME: Final = Label("outcome", OUTCOMES)
 _ROUTE: Final = Label("route", ROUTES)
 _HOW: Final = Label("how", ("forked", "ordinary"))

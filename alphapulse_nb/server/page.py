@@ -47,12 +47,15 @@ ICON: Final = "data:image/svg+xml," + quote(_DRAWING, safe="/:='")
 """The picture in a browser's tab."""
 
 
-def resources(plotly_url: str, widgets_url: str, stream_url: str) -> dict[str, object]:
+def resources(
+    plotly_url: str, widgets_url: str, drawer_url: str, stream_url: str
+) -> dict[str, object]:
     """The values that our template reads, by name."""
     return {
         "alphapulse": {
             "plotly": plotly_url,
             "widgets": widgets_url,
+            "drawer": drawer_url,
             "stream": stream_url,
             "style": _ours(assets.style()),
             "script": _ours(_SCRIPT.read_text("utf-8")),

@@ -15,6 +15,8 @@ from alphapulse_nb.server.figures import Figures
 from alphapulse_nb.server.visits import Visits
 
 if TYPE_CHECKING:
+    from alphapulse_nb.actions import Means
+
     # At run time the stream imports the API, whose handlers import this.
     from alphapulse_nb.server.stream.stream import Stream
 
@@ -25,7 +27,7 @@ class Shared:
 
     `parts` are the probes of readiness beside the database's; `origins` are the other sites that
     may read the API; `rate_limit` is in requests a minute for each client, 0 for none; `stream` is
-    there once the server has started.
+    there once the server has started; `actions` are the means of what people do about alerts.
     """
 
     db: Database
@@ -36,6 +38,7 @@ class Shared:
     rate_limit: int = 0
     origins: tuple[str, ...] = ()
     stream: Stream | None = None
+    actions: Means | None = None
     parts: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
 
 

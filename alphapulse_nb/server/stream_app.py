@@ -86,6 +86,7 @@ class StreamServer:
             rate_limit=settings.rate_limit,
             origins=self._access.rules.origins,
             stream=self._following.stream,
+            actions=assembly.actions(settings, db, self._state, self._following, self._alerting),
             parts=[
                 parts.Probe("events", self._following.look),
                 *([parts.Probe("alerts", self._alerting.look)] if self._alerting else []),

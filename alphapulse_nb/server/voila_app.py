@@ -125,6 +125,11 @@ class AlphaPulse(Voila):  # type: ignore[misc]
             (at("logout"), LogoutHandler),
             (self.asset_url("plotly", assets.plotly_hash()), _Script, {"find": _plotly}),
             (self.asset_url("widgets", assets.bundle_hash()), _Script, {"find": _widgets}),
+            (
+                self.asset_url("drawer", assets.bundle_hash(assets.DRAWER)),
+                _Script,
+                {"find": _drawer},
+            ),
             (at(f"api/kernels/{_KERNEL}"), KernelHandler),
             (at(f"api/kernels/{_KERNEL}/channels"), KernelSocket),
             (at(f"voila/api/shutdown/{_KERNEL}"), FarewellHandler),
@@ -239,6 +244,12 @@ async def _done(result: Awaitable[None] | None) -> None:
 _plotly = static.one(
     lambda: static.file("plotly.js", assets.plotly_script(), assets.plotly_gzip(), forever=True)
 )
-_widgets = static.one(
-    lambda: static.file("widgets.js", assets.bundle().encode(), assets.bundle_gzip(), forever=True)
-)
+
+
+def _bundle(entry: str) -> static.File:
+    body, packed = assets.bundle(entry).encode(), assets.bundle_gzip(entry)
+    return static.file(entry, body, packed, forever=True)
+
+
+_widgets = static.one(lambda: _bundle(assets.ENTRY))
+_drawer = static.one(lambda: _bundle(assets.DRAWER))

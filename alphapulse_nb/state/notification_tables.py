@@ -46,6 +46,21 @@ inbox = sa.Table(
 sa.Index("inbox_notification", inbox.c.notification)
 sa.Index("inbox_due", inbox.c.due_at, postgresql_where=inbox.c.due_at.is_not(None))
 
+shown = sa.Table(
+    "shown",
+    metadata,
+    # Which page shows it: that of the person, or where many share a name, of one browser.
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column(
+        "notification",
+        sa.BigInteger,
+        sa.ForeignKey(notifications.c.id, ondelete="CASCADE", name="shown_notification_fkey"),
+        primary_key=True,
+    ),
+    sa.Column("page", sa.Text, primary_key=True),
+)
+sa.Index("shown_notification", shown.c.notification)
+
 preferences = sa.Table(
     "preferences",
     metadata,

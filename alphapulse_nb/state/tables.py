@@ -17,7 +17,7 @@ from alphapulse_nb.people import Role
 from alphapulse_nb.state.passwords import HashText
 
 VERSION_TABLE: Final = "alembic_version"
-VERSIONS: Final = ("0001", "0002", "0003", "0004")
+VERSIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """Every version of the schema, oldest first. Known without alembic, whose import takes 0.7 s."""
 
 metadata = sa.MetaData(

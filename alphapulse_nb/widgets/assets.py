@@ -4,6 +4,8 @@
 many widgets it shows: by an immutable address where our server made the page, through the comm
 elsewhere, where a relative import has no base. The modules are put one after another with their
 `import` and `export` words taken away, under names that no two of them share (a test holds that).
+`drawer_bundle.js` makes a second one, for what is loaded only when somebody opens it; the few small
+modules that both need are in both.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from alphapulse_nb.errors import ChartError
 
 FOLDER: Final = Path(__file__).parent
 ENTRY: Final = "widgets.js"
+DRAWER: Final = "drawer_bundle.js"
+"""What exports the widgets, and what exports the drawer."""
 
 _IMPORT: Final = re.compile(
     r"^(?:import|export)\s+\{[^}]*\}\s+from\s+\"\./([\w]+\.js)\";\n", re.MULTILINE
@@ -32,27 +36,27 @@ _INDENT: Final = re.compile(r"^[ \t]+", re.MULTILINE)
 
 
 @functools.cache
-def bundle() -> str:
-    """Our widgets' script as one ES module, without comments and indentation."""
-    parts = [_text(name) for name in modules(ENTRY)[:-1]]
+def bundle(entry: str = ENTRY) -> str:
+    """A script and all it imports as one ES module, without comments and indentation."""
+    parts = [_text(name) for name in modules(entry)[:-1]]
     names = ",".join(
         name.strip()
-        for group in _EXPORTED.findall((FOLDER / ENTRY).read_text("utf-8"))
+        for group in _EXPORTED.findall((FOLDER / entry).read_text("utf-8"))
         for name in group.split(",")
     )
     return "".join([*parts, f"export {{ {names} }};\n"])
 
 
 @functools.cache
-def bundle_gzip() -> bytes:
+def bundle_gzip(entry: str = ENTRY) -> bytes:
     """The same, compressed once per process."""
-    return gzip.compress(bundle().encode(), compresslevel=9, mtime=0)
+    return gzip.compress(bundle(entry).encode(), compresslevel=9, mtime=0)
 
 
 @functools.cache
-def bundle_hash() -> str:
+def bundle_hash(entry: str = ENTRY) -> str:
     """What makes an immutable address of this script."""
-    return _digest(bundle().encode())
+    return _digest(bundle(entry).encode())
 
 
 @functools.cache
@@ -72,8 +76,9 @@ def loader() -> str:
 
 @functools.cache
 def style() -> str:
-    """The palette's variables and our style sheet."""
-    return theme.css_variables() + (FOLDER / "page.css").read_text("utf-8")
+    """The palette's variables and our style sheets, that of the page first."""
+    sheets = sorted(FOLDER.glob("*.css"), key=lambda path: (path.name != "page.css", path.name))
+    return theme.css_variables() + "".join(path.read_text("utf-8") for path in sheets)
 
 
 @functools.cache

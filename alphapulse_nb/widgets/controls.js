@@ -1,8 +1,9 @@
-/** The head of the dashboard: symbol, range, refresh, pause, time zone, theme, badge. */
+/** The head of the dashboard: symbol, range, refresh, pause, time zone, theme, notifications, badge. */
 
 import { Badge } from "./badge.js";
+import { Bell } from "./bell.js";
 import { deskOf } from "./desk.js";
-import { NO_SYMBOL, isDark, make, on, ownPage, page, setText } from "./dom.js";
+import { NO_SYMBOL, isDark, make, on, ownPage, page, setText, store, stored } from "./dom.js";
 import { startKiosk } from "./kiosk.js";
 import { startShortcuts } from "./shortcuts.js";
 import { localZone, zoneOf } from "./zone.js";
@@ -34,6 +35,8 @@ export class Controls {
     this.zone = this.select("Time zone", (value) => this.chooseZone(value), "Zone");
     this.theme = this.button("", () => this.switchTheme());
     this.theme.hidden = !ownPage();
+    this.bell = new Bell(() => this.showTitle());
+    this.root.append(this.bell.root);
     this.showPerson();
     this.now = this.root.appendChild(make("span", "ap-now"));
     this.root.append(this.badge.root);
@@ -122,7 +125,15 @@ export class Controls {
     setText(this.now, [symbol, choices.get("span")].filter((word) => word !== NO_SYMBOL).join(" · "));
     setText(this.pause, paused ? "Resume" : "Pause");
     this.pause.setAttribute("aria-pressed", String(paused));
-    if (ownPage() && symbol !== NO_SYMBOL) document.title = `${symbol} · AlphaPulse`;
+    this.showTitle();
+  }
+
+  /** What the browser's tab says: how much is unread, and what is looked at. */
+  showTitle() {
+    const symbol = this.choices.get("symbol");
+    if (!ownPage()) return;
+    const unread = this.bell?.unread ? `(${this.bell.unread}) ` : "";
+    document.title = `${unread}${symbol === NO_SYMBOL ? "" : `${symbol} · `}AlphaPulse`;
   }
 
   showRanges() {
@@ -197,6 +208,7 @@ export class Controls {
   destroy() {
     for (const stop of this.stops) stop();
     this.badge.destroy();
+    this.bell.destroy();
   }
 }
 
@@ -210,24 +222,6 @@ function fillSelect(field, options, chosen) {
     field.replaceChildren(...options.map(([value, text]) => new Option(text, String(value))));
   }
   field.value = String(chosen);
-}
-
-/** @param {string} key */
-function stored(key) {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null; // storage is blocked: the choice lives as long as the page
-  }
-}
-
-/** @param {string} key @param {string} value */
-function store(key, value) {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // storage is blocked: the choice lives as long as the page
-  }
 }
 
 export const controls = {

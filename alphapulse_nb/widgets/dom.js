@@ -42,8 +42,56 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/**
+ * Have these children and no others, in this order. One by one: what stays in its place keeps the focus
+ * and is not read aloud again. @param {HTMLElement} parent @param {HTMLElement[]} wanted
+ */
+export function arrange(parent, wanted) {
+  const kept = new Set(wanted);
+  for (const node of [...parent.children]) if (!kept.has(/** @type {HTMLElement} */ (node))) node.remove();
+  wanted.forEach((node, place) => {
+    if (parent.children[place] !== node) parent.insertBefore(node, parent.children[place] ?? null);
+  });
+}
+
 /** Listen, and get what ends it. @param {EventTarget} target @param {string} kind @param {() => void} call */
 export function on(target, kind, call) {
   target.addEventListener(kind, call);
   return () => target.removeEventListener(kind, call);
+}
+
+/**
+ * Call before the next frame, or within a tenth of a second where none is drawn, as in a hidden tab.
+ * @param {() => void} call @returns {() => void} what takes it back
+ */
+export function soon(call) {
+  const once = () => {
+    stop();
+    call();
+  };
+  const frame = requestAnimationFrame(once);
+  const timer = setTimeout(once, 100);
+  const stop = () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
+  };
+  return stop;
+}
+
+/** What this browser remembers under a name. @param {string} key */
+export function stored(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null; // storage is blocked: a choice lives as long as the page
+  }
+}
+
+/** @param {string} key @param {string} value */
+export function store(key, value) {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // storage is blocked: the choice lives as long as the page
+  }
 }

@@ -1,11 +1,13 @@
 /** The dashboard as a page without a kernel: the same widgets, fed by the stream alone. */
 
-import { Alerts, followAlerts } from "./alerts.js";
+import { Alerts, followAlerts, followNotices } from "./alerts.js";
+import { attendStream } from "./attention.js";
 import { Cards, followCards } from "./cards.js";
 import { OwnChoices } from "./choices.js";
 import { Controls } from "./controls.js";
 import { Desk, FeedTransport } from "./desk.js";
 import { NO_SYMBOL, make } from "./dom.js";
+import { streamShades } from "./firing.js";
 import { Panel, Source } from "./panel.js";
 import { plotly } from "./plot.js";
 import { Stream } from "./stream.js";
@@ -39,7 +41,9 @@ export function live(root, config) {
   followCards(desk, row);
   for (const chart of config.charts) grid.append(panelOf(desk, chart, config));
   const area = grid.appendChild(make("div", ""));
-  followAlerts(desk, new Alerts(area));
+  const alerts = new Alerts(area);
+  followAlerts(desk, alerts);
+  followNotices(attendStream(desk.stream), alerts);
   root.replaceChildren(head, cards, grid);
 }
 
@@ -49,7 +53,8 @@ function panelOf(desk, chart, config) {
   const source = new Source(new FeedTransport(desk, chart.name), () => desk.drawEvery);
   desk.sources.add(source);
   new Panel(place, source, {
-    title: chart.title, height: config.height, swaps: config.swaps, plotly });
+    title: chart.title, height: config.height, swaps: config.swaps, plotly,
+    shades: streamShades(desk, chart.name) });
   return place;
 }
 

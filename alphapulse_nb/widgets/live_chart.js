@@ -1,6 +1,7 @@
 /** The anywidget of `LiveChart`: a panel fed through the kernel's comm. */
 
 import { FeedTransport, deskOf } from "./desk.js";
+import { kernelShades, streamShades } from "./firing.js";
 import { Panel, Source } from "./panel.js";
 import { plotly } from "./plot.js";
 
@@ -27,6 +28,13 @@ function sourceOf(model) {
   return source;
 }
 
+/** When alerts fired, from whoever brings the chart. @param {any} model */
+function shadesFor(model) {
+  const [feed, own] = [model.get("_feed_name"), kernelShades(model)];
+  const desk = feed ? deskOf() : null;
+  return desk ? streamShades(desk, feed, own) : own;
+}
+
 /** @type {Map<string, {source: Source, views: number}>} */
 const held = new Map();
 
@@ -42,6 +50,7 @@ export const liveChart = {
       height: model.get("height"),
       swaps: model.get("_swaps"),
       plotly,
+      shades: shadesFor(model),
     });
     return () => {
       panel.destroy();

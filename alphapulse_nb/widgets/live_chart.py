@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -58,6 +58,7 @@ class LiveChart(Widget):
     _key = traitlets.Unicode().tag(sync=True)
     _swaps = traitlets.Dict().tag(sync=True)
     _feed_name = traitlets.Unicode().tag(sync=True)
+    _periods: traitlets.List[Any] = traitlets.List().tag(sync=True)
     title = traitlets.Unicode().tag(sync=True)
     height = traitlets.Int(HEIGHT).tag(sync=True)
 
@@ -130,7 +131,16 @@ class LiveChart(Widget):
             self._fault = None
             self._waiting_since = None
             self._feed.reset()
+            self._periods = []
             self.send({"kind": "busy", "view": asdict(shown)})
+
+    def shade(self, periods: Sequence[dict[str, Any]]) -> None:
+        """Shade these stretches of time, and no others, each with what was firing in it.
+
+        See `alerts.periods.Period.plain` for what one holds. Another symbol or range has none until
+        they are given.
+        """
+        self._periods = list(periods)
 
     def about(self, shown: Shown) -> None:
         """Name the symbol and range of the figures to come, for the panel's heading."""

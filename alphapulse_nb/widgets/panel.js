@@ -6,6 +6,8 @@
 import { duration, make, on, pageZone, setText } from "./dom.js";
 import { FeedState, plain } from "./feed.js";
 import { Plot } from "./plot.js";
+import { bandsOf } from "./shading.js";
+import { spokenBands } from "./shading_words.js";
 import { stamp, zoneName } from "./zone.js";
 
 /**
@@ -16,6 +18,9 @@ import { stamp, zoneName } from "./zone.js";
 
 const ALIVE_EVERY = 50e3;
 const TABLE_ROWS = 200;
+/** Panels so far, for identities that no two of them share. */
+let shadedCount = 0;
+
 /** One feed on this page: its state, and those who look at it. */
 export class Source {
   /**
@@ -137,7 +142,8 @@ export class Panel {
    * @param {HTMLElement} el
    * @param {Source} source
    * @param {{title: string, swaps: Record<string, string>, height: number,
-   *   plotly: (fetchScript: () => Promise<ArrayBuffer>) => Promise<any>}} options
+   *   plotly: (fetchScript: () => Promise<ArrayBuffer>) => Promise<any>,
+   *   shades?: import("./firing.js").Shades}} options
    */
   constructor(el, source, options) {
     this.source = source;
@@ -149,6 +155,7 @@ export class Panel {
       plotly: () => options.plotly(() => source.script()),
       zone: pageZone,
       onDraw: () => this.root.classList.add("ap-drawn"),
+      periods: options.shades?.list,
     });
     this.stops = [
       observe(new ResizeObserver(() => this.later()), this.body),
@@ -162,6 +169,7 @@ export class Panel {
     const watcher = () => this.later();
     source.watchers.add(watcher);
     this.stops.push(() => source.watchers.delete(watcher));
+    if (options.shades) this.stops.push(options.shades.watch(watcher));
     const clock = setInterval(() => this.showAge(), 1000);
     this.stops.push(() => clearInterval(clock));
     this.later();
@@ -187,6 +195,9 @@ export class Panel {
     this.body = stage.appendChild(make("div", "ap-plot"));
     this.body.setAttribute("role", "img");
     this.body.setAttribute("aria-label", `${this.options.title}: loading`);
+    this.shaded = stage.appendChild(make("p", "ap-spoken"));
+    this.shaded.id = `ap-shaded-${(shadedCount += 1)}`;
+    this.body.setAttribute("aria-describedby", this.shaded.id);
     this.table = stage.appendChild(make("div", "ap-table"));
     this.table.hidden = true;
     this.note = stage.appendChild(make("div", "ap-note"));
@@ -219,6 +230,8 @@ export class Panel {
     this.body.classList.toggle("ap-hidden", !state.seq);
     if (!state.seq || awaited) return;
     this.body.setAttribute("aria-label", this.spoken());
+    const bands = bandsOf(this.options.shades?.list() ?? []);
+    setText(this.shaded, spokenBands(bands, pageZone(), Date.now()));
     try {
       if (this.asTable) this.fillTable();
       else await this.plot.draw(state);

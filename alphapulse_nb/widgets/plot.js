@@ -4,6 +4,7 @@
 
 import { isDark, page } from "./dom.js";
 import { nested, plain, put } from "./feed.js";
+import { shade } from "./shading.js";
 import { stamp, ticks, zoneName } from "./zone.js";
 
 const CONFIG = {
@@ -70,7 +71,8 @@ export class Plot {
   /**
    * @param {HTMLElement} place where to draw
    * @param {{swaps: Record<string, string>, plotly: () => Promise<any>,
-   *   zone: () => string, onDraw?: () => void}} options
+   *   zone: () => string, onDraw?: () => void,
+   *   periods?: () => import("./firing.js").Period[]}} options
    */
   constructor(place, options) {
     this.place = place;
@@ -165,11 +167,24 @@ export class Plot {
     layout.autosize = false;
     layout.width = width;
     layout.height = this.place.clientHeight;
+    this.shade(layout, state, zone, width);
     this.current = layout;
     const data = state.traces.map((trace) => drawable(trace, layout, width, zone));
     identify(data);
     if (!isDark()) return { data, layout };
     return { data: swapped(data, this.options.swaps), layout: swapped(layout, this.options.swaps) };
+  }
+
+  /**
+   * Shade when alerts fired. @param {any} layout @param {import("./feed.js").FeedState} state
+   * @param {string} zone @param {number} width
+   */
+  shade(layout, state, zone, width) {
+    const periods = this.options.periods?.() ?? [];
+    if (!periods.length) return;
+    const style = getComputedStyle(this.place);
+    const colour = (/** @type {string} */ role) => style.getPropertyValue(`--ap-${role}`).trim();
+    shade(layout, periods, { zone, width, colour, end: this.end, extent: extentOf(state.traces) });
   }
 
   /**
@@ -202,6 +217,22 @@ const axesOf = (/** @type {any} */ layout) =>
   Object.keys(layout ?? {}).filter((key) => /^[xy]axis\d*$/.test(key));
 const timeAxesOf = (/** @type {any} */ layout) =>
   axesOf(layout).filter((key) => layout[key].type === "date");
+
+/**
+ * The first and the last moment of the data. @param {import("./feed.js").Trace[]} traces
+ * @returns {[number, number] | null}
+ */
+function extentOf(traces) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const { columns } of traces) {
+    if (columns.x?.type !== "time") continue;
+    for (const ms of columns.x.values) {
+      if (ms < low) low = ms;
+      if (ms > high) high = ms;
+    }
+  }
+  return low <= high ? [low, high] : null;
+}
 
 /** A date as epoch ms: Plotly writes dates as text in UTC. @param {any} value */
 function epoch(value) {

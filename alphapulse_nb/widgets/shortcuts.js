@@ -2,6 +2,9 @@
 
 import { make, on } from "./dom.js";
 
+/** Where keys are for what is written or chosen there. */
+const TYPED_INTO = "input:not([type=radio], [type=checkbox], [type=button]), select, textarea, [contenteditable]";
+
 /** @typedef {{keys: string, text: string, press: (key: string) => void}} Shortcut */
 
 /**
@@ -17,6 +20,7 @@ export function startShortcuts(choices, controls) {
     { keys: "s", text: "choose a symbol", press: () => controls.symbol.focus() },
     { keys: `1–${spans().length}`, text: `range: ${spans().join(", ")}`, press: (key) => controls.choose("span", spans()[Number(key) - 1]) },
     { keys: "p", text: "pause, resume", press: () => choices.set("paused", !choices.get("paused")) },
+    { keys: "n", text: "notifications", press: () => controls.bell.press() },
     { keys: "t", text: "light, dark", press: () => controls.switchTheme() },
     { keys: "k", text: "kiosk: without controls", press: () => document.body.classList.toggle("ap-kiosk") },
     { keys: "f", text: "full screen", press: fullScreen },
@@ -26,10 +30,11 @@ export function startShortcuts(choices, controls) {
   document.body.append(help);
   return on(document, "keydown", (/** @type {any} */ event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
-    if (event.target.closest?.("input[type=text], select, textarea, [contenteditable]")) return;
+    if (event.target.closest?.(TYPED_INTO)) return;
     const isSpan = /^[1-9]$/.test(event.key) && Number(event.key) <= spans().length;
     const found = all.find(({ keys }) => (isSpan ? keys.startsWith("1") : keys.split(" ").includes(event.key)));
-    if (!found || (help.open && event.key !== "?")) return;
+    const isBehind = document.querySelector("dialog:modal") && !(help.open && event.key === "?");
+    if (!found || isBehind) return;
     event.preventDefault();
     found.press(event.key);
   });

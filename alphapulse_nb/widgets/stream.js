@@ -1,6 +1,6 @@
 /**
- * The page's one socket to our server, for the feeds that it watches. It connects again by itself
- * and then asks for everything anew. See docs/stream.md for what is said on it.
+ * The page's one socket to our server, for the feeds that it watches and the events that it
+ * subscribes to. It connects again by itself and then asks for everything anew. See docs/stream.md for what is said on it.
  */
 
 /**
@@ -8,6 +8,7 @@
  *   for the usual
  * @typedef {(message: any, buffer?: DataView) => void} Take
  * @typedef {{asked: Asked, take: Take, refused?: boolean, again?: number}} Watch
+ * @typedef {{types: string[], take: (message: any) => void}} Subscription
  */
 
 const FIRST_WAIT = 500;
@@ -37,6 +38,8 @@ export class Stream {
     this.silent = false;
     /** @type {Set<Watch>} */
     this.watches = new Set();
+    /** @type {Set<Subscription>} */
+    this.subscriptions = new Set();
     setInterval(() => this.listenForSilence(), 500);
     const wake = () => {
       if (this.state !== "open") this.connect();
@@ -58,6 +61,23 @@ export class Stream {
       this.watches.delete(watch);
       const same = [...this.watches].some((other) => sameFeed(other.asked, asked));
       if (!same) this.say("unwatch", { feed: asked.feed, symbol: asked.symbol, range: asked.span });
+    };
+  }
+
+  /**
+   * Have the events of some types that come from now on. `take` gets them, and each time they are
+   * subscribed to anew, before the first of them, the answer of the type `subscribed`. What is
+   * returned ends that. @param {string[]} types @param {(message: any) => void} take
+   */
+  subscribe(types, take) {
+    const subscription = { types, take };
+    this.subscriptions.add(subscription);
+    this.say("subscribe", { types });
+    return () => {
+      this.subscriptions.delete(subscription);
+      const kept = new Set([...this.subscriptions].flatMap((other) => other.types));
+      const over = types.filter((type) => !kept.has(type));
+      if (over.length) this.say("unsubscribe", { types: over });
     };
   }
 
@@ -91,6 +111,8 @@ export class Stream {
     this.asked = false;
     this.become("open");
     this.askAll([...this.watches]);
+    const types = new Set([...this.subscriptions].flatMap((one) => one.types));
+    if (types.size) this.say("subscribe", { types: [...types] });
   }
 
   /** Ask again for what the server did not know: it may know it now. */
@@ -167,6 +189,15 @@ export class Stream {
     const said = JSON.parse(data);
     if (said.type === "feed") this.deliver(said.data);
     else if (said.type === "error") this.fail(said);
+    else this.hand(said);
+  }
+
+  /** @param {any} said an event, or that events are subscribed to */
+  hand(said) {
+    const isAnswer = said.type === "subscribed";
+    for (const { types, take } of [...this.subscriptions]) {
+      if (types.includes(said.type) || (isAnswer && types.every((type) => said.data.types?.includes(type)))) take(said);
+    }
   }
 
   /** @param {any} message @param {DataView} [buffer] */

@@ -143,3 +143,17 @@ def test_the_plain_form_is_the_rule(rule: Rule) -> None:
 
 def test_only_count_and_silence_are_of_rows() -> None:
     assert {one for one in Aggregate if not one.needs_field} == {"count", "silence"}
+
+
+def test_a_share_of_what_holds_per_cent_itself_is_refused() -> None:
+    gain = {
+        "name": "a",
+        "source": "signals",
+        "aggregate": "max",
+        "field": "pnl_pct",
+        "window": "1d",
+    }
+    with pytest.raises(RuleError, match=r"pnl_pct holds per cent itself: write '15'"):
+        rules.read(gain | {"threshold": "15 %"})
+    assert rules.read(gain | {"threshold": 15}).threshold == 15
+    assert rules.read(gain | {"aggregate": "change", "threshold": "15 %"}).threshold == 0.15

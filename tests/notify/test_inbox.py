@@ -19,6 +19,7 @@ from alphapulse_nb.state.notification_tables import (
     inbox,
     notifications,
     preferences,
+    shown,
     snoozes,
 )
 from tests.notify.house import AWAKE, NIGHT, NOON, SECOND, House, one
@@ -213,7 +214,7 @@ def test_text_that_no_row_holds_is_refused_by_name(house: House, field: str, bad
 
 def test_the_summary_counts_what_was_told(house: House) -> None:
     house.inbox.prefer("", AWAKE)
-    assert house.inbox.summary("", NOON) == Summary(0, 0, 0)
+    assert house.inbox.summary("", NOON) == Summary(0, 0, 0, 0)
     ids = told(house, "a", "b", "c", "d")
     house.inbox.prefer("", Preferences(enabled=False))
     house.tell(one("held"))
@@ -222,7 +223,7 @@ def test_the_summary_counts_what_was_told(house: House) -> None:
     now = datetime.now(UTC)
     old = sa.update(notifications).where(notifications.c.id == ids["c"])
     house.run(old.values(created_at=now - HOUR - SECOND))
-    assert house.inbox.summary("", now) == Summary(3, 2, 2)
+    assert house.inbox.summary("", now) == Summary(3, 2, 2, ids["d"])
 
 
 def test_preferences_are_kept_for_each_person(house: House) -> None:
@@ -350,6 +351,7 @@ def test_what_is_old_goes_with_all_that_belongs_to_it(house: House) -> None:
     house.user("ann")
     ids = told(house, "a", "b", "c", "d", "e")
     house.ask("hook", key="f")
+    house.inbox.show("ann", [*ids.values()])
     old = sa.update(notifications).where(notifications.c.id != ids["e"])
     house.run(old.values(created_at=NOON))
     gone = [house.inbox.expire(NOON + SECOND, portion=2) for _ in range(4)]
@@ -358,6 +360,7 @@ def test_what_is_old_goes_with_all_that_belongs_to_it(house: House) -> None:
     assert house.titles() == house.titles("ann") == ["e"]
     assert len(house.rows(sa.select(inbox))) == 2
     assert house.rows(sa.select(deliveries)) == []
+    assert [row.notification for row in house.rows(sa.select(shown))] == [ids["e"]]
 
 
 def test_a_search_reads_no_more_than_the_title_and_the_message(house: House) -> None:

@@ -18,8 +18,8 @@ from alphapulse_nb.notify.decide import Outcome, Snooze
 from alphapulse_nb.notify.notification import Notification, Priority, Type, of_plain
 from alphapulse_nb.notify.preferences import Preferences
 from alphapulse_nb.notify.quiet import Hours
-from alphapulse_nb.notify.telling import person_of
-from alphapulse_nb.people import ANYONE, LOCAL, SHARED
+from alphapulse_nb.notify.telling import reader_of
+from alphapulse_nb.people import ANYONE, LOCAL, SHARED, Person
 from alphapulse_nb.state.notification_tables import inbox, notifications, preferences
 from tests.conftest import wait_until
 from tests.notify.house import AWAKE, MORNING, NIGHT, NOON, SECOND, House, one
@@ -100,13 +100,17 @@ def test_a_decision_is_kept_for_each_person_with_its_reason(house: House) -> Non
     assert len(found) == 14
 
 
-@pytest.mark.parametrize("name", [SHARED, ANYONE, LOCAL, ""])
+@pytest.mark.parametrize("name", [SHARED, ANYONE, LOCAL])
 def test_all_who_have_no_name_are_one_person(name: str) -> None:
-    assert person_of(name) == ""
+    assert reader_of(Person(name)) == ""
 
 
-def test_a_user_is_a_person_of_their_own() -> None:
-    assert person_of("ann") == "ann"
+def test_a_user_is_a_person_of_their_own_however_they_write_it() -> None:
+    assert reader_of(Person("Ann")) == "ann"
+
+
+def test_whom_a_proxy_vouches_for_and_who_has_no_account_is_told_what_everybody_is() -> None:
+    assert reader_of(Person("ann", account=False)) == ""
 
 
 def test_who_comes_later_is_told_what_comes_later(house: House) -> None:

@@ -8,13 +8,20 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
 
-from tests.conftest import Desk, free_port, shot, wait_until
+from alphapulse_nb.alerts import files
+from alphapulse_nb.alerts.store import Store
+from alphapulse_nb.db.connection import connect
+from alphapulse_nb.notify import telling
+from alphapulse_nb.state import State, prepare
+from tests.conftest import Desk, free_port, new_desk, shot, wait_until
+from tests.notify.house import AWAKE, House, one
 from tests.pages.conftest import TITLES, drawn, wait_drawn
 
 if TYPE_CHECKING:
@@ -84,8 +91,36 @@ def _up(url: str) -> bool:
         return False
 
 
+@contextlib.contextmanager
+def told(desk: Desk) -> Iterator[House]:
+    """People, rules and a notification that nobody has read."""
+    with connect(desk.server.url) as db, State(db) as state:
+        prepare(state)
+        Store(state).save(files.shipped()[0])
+        house = House(state)
+        house.inbox.prefer(telling.EVERYBODY, AWAKE)
+        house.tell(one("told before the page"), now=datetime.now(UTC))
+        yield house
+
+
+def notifications_come_through_the_kernel(page: Page, house: House) -> None:
+    area = page.locator(".ap-alerts")
+    wait_until(lambda: "1 unread" in area.inner_text(), 40)
+    house.tell(one("told to the page", title="told to <b>the page</b>"), now=datetime.now(UTC))
+    page.locator(".ap-toast").get_by_text("told to <b>the page</b>").wait_for(timeout=40_000)
+    area.get_by_role("button", name="Mark all read").click()
+    wait_until(lambda: house.inbox.summary(telling.EVERYBODY, datetime.now(UTC)).unread == 0)
+    area.get_by_role("button", name="History").click()
+    drawer = page.get_by_role("dialog")
+    drawer.get_by_text("told before the page").wait_for()
+    drawer.get_by_role("tab", name="Rules").click()
+    drawer.get_by_text(files.shipped()[0].name, exact=True).first.wait_for()
+    shot(page, "jupyterlab-rules")
+    page.keyboard.press("Escape")
+
+
 def test_the_dashboard_and_charts_of_ones_own_are_live_in_jupyterlab(
-    page: Page, desk: Desk, tmp_path: Path
+    page: Page, tmp_path: Path
 ) -> None:
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
@@ -95,7 +130,7 @@ def test_the_dashboard_and_charts_of_ones_own_are_live_in_jupyterlab(
         nbformat.v4.new_code_cell(BROKEN),
     ]
     nbformat.write(notebook, tmp_path / "desk.ipynb")
-    with lab(tmp_path, desk.server.url) as url:
+    with new_desk(tmp_path) as desk, told(desk) as house, lab(tmp_path, desk.server.url) as url:
         page.goto(f"{url}lab/tree/desk.ipynb")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=60_000)
         page.get_by_text("| Idle").wait_for(timeout=60_000)
@@ -111,5 +146,6 @@ def test_the_dashboard_and_charts_of_ones_own_are_live_in_jupyterlab(
         wait_until(lambda: "division by zero in my chart" in broken.inner_text())
         assert "broken" in broken.inner_text()
         assert "Traceback" not in broken.inner_text()
+        notifications_come_through_the_kernel(page, house)
         asked = [url for url in page.asked if "127.0.0.1" not in url and "blob:" not in url]  # type: ignore[attr-defined]
         assert [url for url in asked if "alphapulse" in url or "plotly" in url] == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import secrets
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,14 +14,21 @@ import numpy as np
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from alphapulse_nb.alerts import rule as rules
+from alphapulse_nb.alerts.store import Store
 from alphapulse_nb.catalog import OURS
 from alphapulse_nb.db.connection import Database
+from alphapulse_nb.errors import InputError
+from alphapulse_nb.notify.decide import Snooze
+from alphapulse_nb.notify.notification import Type
 from alphapulse_nb.queries import Window
 from alphapulse_nb.server.access import Rules
 from alphapulse_nb.server.answers import CODES
 from alphapulse_nb.server.api import ENDPOINTS
+from alphapulse_nb.state import State
 from tests.api import KEY, Api, running
 from tests.conftest import Desk
+from tests.notify.house import AWAKE, House, one
 
 TOKEN = "correct-horse-battery"
 BTC = "/api/data/BTC/USDT"
@@ -32,7 +41,7 @@ def guarded(desk: Desk, db: Database) -> Iterator[Api]:
         yield started
 
 
-# What each endpoint says when it is asked as it likes to be.
+# What each endpoint says when it is asked as it likes to be: what is read, and what is done.
 GOOD = [
     ("/api/health", "/api/health"),
     ("/api/health/ready", "/api/health/ready"),
@@ -47,21 +56,90 @@ GOOD = [
         (f"/api/chart/{spec.name}?symbol=BTC/USDT&hours=6", "/api/chart/{chart_type}")
         for spec in OURS
     ),
+    ("/api/notifications?type=signal,warning&priority=high&limit=2", "/api/notifications"),
+    ("/api/notifications?held=true&words=a&before=9007199254740992", "/api/notifications"),
+    ("/api/notifications/summary", "/api/notifications/summary"),
+    ("/api/notifications/export", "/api/notifications/export"),
+    ("/api/preferences", "/api/preferences"),
+    ("/api/snoozes", "/api/snoozes"),
+    ("/api/alerts?open=true&rule=rule&limit=5", "/api/alerts"),
+    ("/api/rules", "/api/rules"),
+    ("/api/vocabulary", "/api/vocabulary"),
+    ("/api/channels", "/api/channels"),
+    ("/api/deliveries?state=dead&limit=1", "/api/deliveries"),
+]
+RULE = {"name": "drops", "source": "signals", "where": "confidence > 0.9"}
+DONE: list[tuple[str, str, object]] = [
+    ("POST", "/api/notifications/read", {"ids": None, "read": False}),
+    ("POST", "/api/notifications/remove", {"ids": [1, 2]}),
+    ("POST", "/api/notifications/restore", {"undo": "2026-01-31T12:00:00Z"}),
+    ("POST", "/api/notifications/show", {"ids": [1], "page": "a-page-of-a-test"}),
+    ("POST", "/api/notifications/import", {"file": '{"notifications":[],"version":1}'}),
+    ("PUT", "/api/preferences", {"zone": "Asia/Tokyo", "min_confidence": 0.5}),
+    ("POST", "/api/snoozes", {"alert": "alert a", "labels": {"symbol": "BTC/USDT"}}),
+    ("DELETE", "/api/snoozes/{id}", None),
+    ("POST", "/api/alerts/acknowledge", {"alert": "alert a"}),
+    ("PUT", "/api/rules/{name}", {"rule": RULE, "version": 1}),
+    ("DELETE", "/api/rules/{name}", None),
+    ("POST", "/api/trial", {"rule": RULE}),
+    ("PUT", "/api/channels/{name}", {"enabled": False}),
+    ("POST", "/api/channels/{name}", {}),
+    ("DELETE", "/api/channels/{name}", None),
+    ("POST", "/api/deliveries/{id}/resend", {}),
 ]
 
 
+@pytest.fixture(scope="module")
+def house(acting: State) -> House:
+    """Something of everything that can be read."""
+    house = House(acting)
+    house.inbox.prefer("", AWAKE)
+    house.open_alert("alert a")
+    house.tell(one(), one("b", type=Type.WARNING))
+    house.inbox.snooze("", Snooze(alert="alert a"))
+    return house
+
+
+@pytest.fixture
+def numbers(house: House) -> dict[str, int]:
+    """A rule and a channel called drops, and the numbers of a snooze and a dead delivery."""
+    rule = rules.read(RULE)
+    with contextlib.suppress(InputError):
+        Store(house.state).remove(rule.name)
+    Store(house.state).save(rule)
+    house.channel("drops")
+    house.ask("drops", key=secrets.token_hex(8))
+    house.deliveries.remove("drops")
+    house.channel("drops")
+    dead = house.deliveries.listed("dead", 1)[0].id
+    return {"snoozes": house.inbox.snooze("", Snooze(alert="alert a")), "deliveries": dead}
+
+
 @pytest.mark.parametrize(("address", "path"), GOOD, ids=lambda value: str(value))
+@pytest.mark.usefixtures("numbers")
 def test_an_answer_is_what_the_document_announces(api: Api, address: str, path: str) -> None:
     answered = api.get(address)
     assert answered.status == 200, answered.text
     api.conforms(answered, path)
 
 
+@pytest.mark.parametrize(("method", "path", "said"), DONE, ids=lambda value: str(value)[:40])
+def test_what_is_done_is_answered_as_the_document_announces(
+    api: Api, numbers: dict[str, int], method: str, path: str, said: object
+) -> None:
+    address = path.format(name="drops", id=numbers.get(path.split("/")[2], 0))
+    answered = api.say(method, address, said)
+    assert answered.status == 200, answered.text
+    api.conforms(answered, path, method.lower())
+
+
 def test_every_endpoint_is_asked_in_these_tests() -> None:
-    assert {path for _, path in GOOD} == {endpoint.path for endpoint in ENDPOINTS}
+    asked = {("GET", path) for _, path in GOOD} | {(method, path) for method, path, _ in DONE}
+    assert asked == {(endpoint.method, endpoint.path) for endpoint in ENDPOINTS}
 
 
 @pytest.mark.parametrize(("address", "path"), GOOD, ids=lambda value: str(value))
+@pytest.mark.usefixtures("house")
 def test_head_gives_the_same_headers_and_no_body(api: Api, address: str, path: str) -> None:
     got, head = api.get(address), api.ask("HEAD", address)
     assert head.status == 200
@@ -285,9 +363,12 @@ def test_everything_lies_under_the_base_url(guarded: Api) -> None:
     outside.close()
 
 
-@pytest.mark.parametrize("path", [endpoint.path for endpoint in ENDPOINTS] + ["/api/nothing"])
-def test_a_stranger_sees_only_that_the_server_lives(guarded: Api, path: str) -> None:
-    answered = guarded.get(path.format(symbol="BTC/USDT", chart_type="system"))
+@pytest.mark.parametrize(
+    ("method", "path"), [*((one.method, one.path) for one in ENDPOINTS), ("GET", "/api/nothing")]
+)
+def test_a_stranger_sees_only_that_the_server_lives(guarded: Api, method: str, path: str) -> None:
+    address = path.format(symbol="BTC/USDT", chart_type="system", name="x", id=1)
+    answered = guarded.ask(method, address)
     if path == "/api/health":
         assert answered.json == {"status": "ok"}
         return

@@ -29,12 +29,15 @@ def docs(api: Api, page: Page) -> Page:
 
 
 def test_every_endpoint_and_parameter_is_on_the_page(docs: Page) -> None:
-    assert docs.locator("section h2 code").all_inner_texts() == [e.path for e in ENDPOINTS]
+    shown = docs.locator("section[id]:has(h2 .method) h2").all_inner_texts()
+    assert shown == [f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS]
     for endpoint in ENDPOINTS:
         shown = section(docs, endpoint.name)
         assert endpoint.summary in shown
         for parameter in endpoint.parameters:
             assert re.search(rf"^{parameter.name} {parameter.place}\s", shown, re.MULTILINE)
+        for field in endpoint.body.schema["properties"] if endpoint.body else ():
+            assert re.search(rf"^{field}\s", shown.partition("Body")[2], re.MULTILINE), field
     assert "number, 0.1 to 8760" in section(docs, "chart")
     assert re.search(
         r"limit query\s+rows of a table\s+whole number, 1 to 1000\s+100", section(docs, "data")
@@ -55,7 +58,7 @@ def test_every_code_and_every_shape_is_on_the_page(docs: Page, api: Api) -> None
 
 def test_every_example_on_the_page_works(docs: Page, api: Api) -> None:
     examples = docs.locator(".try a").evaluate_all("links => links.map(link => link.href)")
-    assert len(examples) == len(ENDPOINTS)
+    assert len(examples) == len([one for one in ENDPOINTS if one.method == "GET"])
     for address in examples:
         answered = api.get(address.removeprefix(api.url))
         assert answered.status == 200, address

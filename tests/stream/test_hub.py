@@ -128,7 +128,7 @@ def touch(table: str, symbol: str | None) -> list[Event]:
 
 def test_every_feed_of_a_desk_can_be_watched(db: Database) -> None:
     async def scenario(hub: Hub) -> None:
-        for name in [*catalog(), "headline", "alerts", "symbols"]:
+        for name in [*catalog(), "headline", "alerts", "firing", "symbols"]:
             place = await watch(hub, name)
             frames = await next_of(place)
             if name in catalog():
@@ -140,8 +140,9 @@ def test_every_feed_of_a_desk_can_be_watched(db: Database) -> None:
             else:
                 (told,) = frames.told
                 assert told["kind"] == "value"
-                assert told["value"]
-        assert hub.readers == len(catalog()) + 3
+                # This desk has no rules, and so no schema of ours.
+                assert bool(told["value"]) is (name != "firing")
+        assert hub.readers == len(catalog()) + 4
         assert (await watch(hub, "system")).key == ("system", "", "24h")
         assert (await watch(hub, "symbols")).key == ("symbols", "", "")
 
@@ -413,5 +414,61 @@ def test_there_are_only_so_many_feeds(
         await watch(hub, "one")
         with pytest.raises(Fault, match="Too many different feeds"):
             await watch(hub, "two")
+
+    run(db, scenario)
+
+
+def notified(symbol: str | None) -> list[Event]:
+    return [Event(1, "notification", {"symbol": symbol, "title": "t"}, datetime.now(UTC))]
+
+
+def test_what_fires_is_looked_at_when_somebody_is_told_or_a_rule_changes(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = hub_module.sources()["firing"]()
+    loads: list[str] = []
+
+    def load(db: Database, symbol: str, window: Any) -> Any:
+        loads.append(symbol)
+        return real.load(db, symbol, window)
+
+    monkeypatch.setattr(hub_module, "_LEAST_SECONDS", 0.01)
+    monkeypatch.setattr(hub_module, "sources", lambda: {"firing": lambda: real._replace(load=load)})
+
+    async def scenario(hub: Hub) -> None:
+        hub.rules_changed()
+        place = await watch(hub, "firing")
+        assert place.key == ("firing", BTC, "24h")
+        (told,) = (await next_of(place)).told
+        assert (told["kind"], told["value"]) == ("value", [])
+        for count, happens in enumerate(
+            (
+                lambda: hub.heard(notified(BTC)),
+                lambda: hub.heard(notified(None)),
+                hub.rules_changed,
+            ),
+            2,
+        ):
+            happens()
+            (told,) = (await next_of(place)).told
+            assert told["kind"] == "beat"
+            assert len(loads) == count
+        # Rows are no alerts yet, and those of another symbol are not shown here.
+        hub.heard([*touch("funding_rates", BTC), *notified(ETH)])
+        await asyncio.sleep(0.1)
+        assert loads == [BTC] * 4
+
+    run(db, scenario, usual=1_000)
+
+
+def test_a_change_of_rules_concerns_no_other_feed(
+    db: Database, counted: dict[str, Counted]
+) -> None:
+    async def scenario(hub: Hub) -> None:
+        await next_of(await watch(hub, "one"))
+        hub.rules_changed()
+        hub.heard(notified(BTC))
+        await asyncio.sleep(0.1)
+        assert counted["one"].loads == 1
 
     run(db, scenario)

@@ -11,34 +11,38 @@ from alphapulse_nb.charts import theme
 from alphapulse_nb.widgets import assets
 
 SCRIPTS = sorted(path.name for path in assets.FOLDER.glob("*.js"))
+SHEETS = sorted(path.name for path in assets.FOLDER.glob("*.css"))
 
 
 def test_every_script_is_part_of_the_bundle_or_the_loader() -> None:
-    assert set(SCRIPTS) == {*assets.modules(assets.ENTRY), "loader.js"}
+    bundled = {*assets.modules(assets.ENTRY), *assets.modules(assets.DRAWER)}
+    assert set(SCRIPTS) == {*bundled, "loader.js"}
 
 
-def test_no_two_modules_share_a_top_level_name() -> None:
+@pytest.mark.parametrize("entry", [assets.ENTRY, assets.DRAWER])
+def test_no_two_modules_share_a_top_level_name(entry: str) -> None:
     names = re.findall(
         r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)",
-        "\n".join((assets.FOLDER / name).read_text() for name in assets.modules(assets.ENTRY)),
+        "\n".join((assets.FOLDER / name).read_text() for name in assets.modules(entry)),
         re.MULTILINE,
     )
     assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
-def test_the_bundle_exports_what_the_widgets_name() -> None:
-    exported = re.findall(r"^export \{(.*)\};$", assets.bundle(), re.MULTILINE)
-    assert [name.strip() for name in exported[0].split(",")] == [
-        "alerts",
-        "cards",
-        "controls",
-        "live",
-        "liveChart",
-    ]
-    assert "import " not in re.sub(r"\bimport\(", "", assets.bundle())
+@pytest.mark.parametrize(
+    ("entry", "names"),
+    [
+        (assets.ENTRY, ["alerts", "cards", "controls", "live", "liveChart"]),
+        (assets.DRAWER, ["drawer"]),
+    ],
+)
+def test_a_bundle_exports_what_is_asked_of_it(entry: str, names: list[str]) -> None:
+    exported = re.findall(r"^export \{(.*)\};$", assets.bundle(entry), re.MULTILINE)
+    assert [name.strip() for name in exported[0].split(",")] == names
+    assert "import " not in re.sub(r"\bimport\(", "", assets.bundle(entry))
 
 
-@pytest.mark.parametrize("name", [*SCRIPTS, "page.css"])
+@pytest.mark.parametrize("name", [*SCRIPTS, *SHEETS])
 def test_no_script_names_another_host(name: str) -> None:
     assert re.findall(r"https?://|//cdn", (assets.FOLDER / name).read_text()) == []
 
@@ -49,8 +53,10 @@ def test_no_script_writes_html_or_evaluates_text(name: str) -> None:
     assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|eval\(|new Function", source) == []
 
 
-def test_the_style_sheet_takes_its_colours_from_the_palette_only() -> None:
-    sheet = (assets.FOLDER / "page.css").read_text()
+@pytest.mark.parametrize("name", SHEETS)
+def test_a_style_sheet_takes_its_colours_from_the_palette_only(name: str) -> None:
+    sheet = (assets.FOLDER / name).read_text()
+    assert sheet in assets.style()
     assert re.findall(r"#[0-9a-fA-F]{3,8}\b(?=[^{]*\})", sheet) == []
     used = set(re.findall(r"var\(--ap-([\w-]+)\)", sheet)) - {"font"}
     assert used <= set(theme.PALETTE)

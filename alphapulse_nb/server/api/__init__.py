@@ -7,8 +7,10 @@ OpenAPI document and the page at `/api/docs` all follow from it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
+from alphapulse_nb.server.api.actions import ALERTS, CHANNELS, NOTIFICATIONS
 from alphapulse_nb.server.api.charts import CHART, CHARTS
 from alphapulse_nb.server.api.data import DATA
 from alphapulse_nb.server.api.docs import DOCS
@@ -22,7 +24,11 @@ from alphapulse_nb.server.api.symbols import SYMBOLS
 
 __all__ = ["ENDPOINTS", "Means", "routes"]
 
-ENDPOINTS: Final = (HEALTH, READY, SYMBOLS, DATA, CHARTS, CHART, METRICS, OPENAPI, DOCS)
+ENDPOINTS: Final = (
+    *(HEALTH, READY, SYMBOLS, DATA, CHARTS, CHART),
+    *(*NOTIFICATIONS, *ALERTS, *CHANNELS),
+    *(METRICS, OPENAPI, DOCS),
+)
 
 _ELSEWHERE: Final = Endpoint(
     path="/api",
@@ -43,8 +49,19 @@ def routes(base_url: str, means: Means | None = None) -> list[tuple[str, type, d
     means = means or Means()
     means.document = document(ENDPOINTS, base_url)
     found = [
-        (endpoint.pattern(base_url), endpoint.handler, {"endpoint": endpoint, "means": means})
-        for endpoint in ENDPOINTS
+        (
+            same[0].pattern(base_url),
+            same[0].handler,
+            {"endpoints": {one.method: one for one in same}, "means": means},
+        )
+        for same in _by_path(ENDPOINTS)
     ]
     elsewhere = re.escape(base_url.rstrip("/")) + r"/api(?!/kernels(?:/|$))(?:/.*)?$"
-    return [*found, (elsewhere, Unknown, {"endpoint": _ELSEWHERE, "means": means})]
+    return [*found, (elsewhere, Unknown, {"endpoints": {"GET": _ELSEWHERE}, "means": means})]
+
+
+def _by_path(endpoints: Iterable[Endpoint]) -> list[list[Endpoint]]:
+    found: dict[str, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        found.setdefault(endpoint.path, []).append(endpoint)
+    return list(found.values())

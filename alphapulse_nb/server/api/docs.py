@@ -44,9 +44,9 @@ def page(document: dict[str, Any], nonce: str) -> bytes:
     )
     base = document["servers"][0]["url"].rstrip("/")
     operations = [
-        (path, operation, _example(base, path, operation))
+        (path, method.upper(), operation, _example(base, path, operation))
         for path, methods in document["paths"].items()
-        for operation in methods.values()
+        for method, operation in methods.items()
     ]
     return template.generate(
         document=document,
@@ -57,6 +57,8 @@ def page(document: dict[str, Any], nonce: str) -> bytes:
         nonce=nonce,
         style=_style(),
         allowed=allowed,
+        usual=usual,
+        fields=body_fields,
         marked=marked,
         media=media,
         names=names,
@@ -68,10 +70,20 @@ def allowed(schema: dict[str, Any]) -> str:
     """What a parameter may be, in words."""
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
+    if schema["type"] == "boolean":
+        return "true or false"
     if "minimum" in schema:
         kind = "whole number" if schema["type"] == "integer" else "number"
         return f"{kind}, {schema['minimum']:g} to {schema['maximum']:g}"
     return f"text, up to {schema['maxLength']} characters"
+
+
+def usual(schema: dict[str, Any]) -> str:
+    """The default of a parameter, in words."""
+    if "default" not in schema:
+        return "–"
+    given = schema["default"]
+    return str(given).lower() if isinstance(given, bool | str) else f"{given:g}"
 
 
 def marked(text: str) -> str:
@@ -98,6 +110,11 @@ def _fields(schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, str, str
         yield f"{prefix}{name}", shape(field), field.get("description", "")
         if "properties" in inner:
             yield from _fields(inner, f"{prefix}{name}.")
+
+
+def body_fields(body: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The fields of a request's body: name, value, meaning."""
+    return list(_fields(body["content"][JSON]["schema"], ""))
 
 
 def is_error(answer: dict[str, Any]) -> bool:

@@ -10,32 +10,39 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import tornado.web
 
 from alphapulse_nb import reports
 from alphapulse_nb.db.connection import spending
-from alphapulse_nb.errors import AlphaPulseError
+from alphapulse_nb.errors import AlphaPulseError, InputError, NotAllowed
 from alphapulse_nb.people import Person
-from alphapulse_nb.server import headers
+from alphapulse_nb.server import cookies, headers
 from alphapulse_nb.server.answers import Fault, fault_of
+from alphapulse_nb.server.api import body as bodies
 from alphapulse_nb.server.api import parameter
 from alphapulse_nb.server.api.allowance import Allowance
 from alphapulse_nb.server.api.encoding import encoded
-from alphapulse_nb.server.api.endpoint import JSON, Endpoint
+from alphapulse_nb.server.api.endpoint import JSON, Body, Endpoint
 from alphapulse_nb.server.handler import count_refusal
 from alphapulse_nb.server.mailbox import count_query
 
 if TYPE_CHECKING:
     from alphapulse_nb.server.api.means import Means
+    from alphapulse_nb.server.api.workers import Workers
     from alphapulse_nb.server.shared import Shared
 
 _T = TypeVar("_T")
 _ALLOWED: Final = "GET, HEAD"
 _MOST_BODY: Final = 64 << 10
 """Bytes of an unwelcome body that are let run out, so that its sender reads our answer."""
+_LARGE: Final = 512 << 10
+"""Bytes of a body from which on it may not hold up the event loop, and takes its place."""
+_TOKENS: Final = frozenset({"bearer", "token"})
+_BROWSERS: Final = ("Origin", "Sec-Fetch-Site")
+"""Headers that browsers send with what changes something, and programs do not."""
 _POLICY: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _MAY_READ: Final = "ETag, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After"
 
@@ -44,17 +51,26 @@ log = logging.getLogger(__name__)
 
 @tornado.web.stream_request_body
 class ApiHandler(tornado.web.RequestHandler):
-    """Answers GET and HEAD of one endpoint."""
+    """Answers the requests of one path: those of its endpoints, one for each method."""
 
     person: Person | None = None
+    body: Any = None
     _allowance: Allowance | None = None
     _etag: str | None = None
     _body_bytes = 0
+    _held = 0
+    _no_room = False
     _pending: asyncio.Future[Any] | None = None
 
-    def initialize(self, endpoint: Endpoint, means: Means) -> None:
-        self.endpoint = endpoint
+    def initialize(self, endpoints: Mapping[str, Endpoint], means: Means) -> None:
+        self.endpoints = endpoints
         self.means = means
+        self._parts: list[bytes] = []
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """What is asked for; of a method that nobody takes, another endpoint of the path."""
+        return self._taken() or next(iter(self.endpoints.values()))
 
     @property
     def shared(self) -> Shared:
@@ -65,27 +81,30 @@ class ApiHandler(tornado.web.RequestHandler):
         raise NotImplementedError
 
     async def prepare(self) -> None:
-        if _announced(self.request.headers) > _MOST_BODY:
-            raise Fault("too_large", "This request takes no body.")
+        self._make_room()
         if self._is_preflight() or self.endpoint.open:
             return
         access = self.shared.access
         access.check_source(self)
+        self._check_forgery()
         self.person = await access.person(self)
         if self.endpoint.limited:
             self._count()
         if self.person is None:
             self.turn_away()
+        elif not self.person.role.may(self.endpoint.role):
+            self.shared.figures.count("requests_refused", why="access")
+            raise Fault("refused", f"This takes the role {self.endpoint.role}.")
 
     async def get(self, *path: str) -> None:
-        if self._body_bytes:
-            raise Fault("unexpected_body")
+        if self._taken() is None:
+            raise tornado.web.HTTPError(405)
         values = parameter.read(self.endpoint.parameters, path, self.request.query)
         with contextlib.suppress(_Gone):
+            await self._read_body()
             await self.answer(values)
 
-    async def head(self, *path: str) -> None:
-        await self.get(*path)
+    head = post = put = delete = get
 
     async def options(self, *_path: str) -> None:
         if not self._is_preflight():
@@ -116,11 +135,12 @@ class ApiHandler(tornado.web.RequestHandler):
         """Whether the client unpacks gzip, so that a worker may pack."""
         return "gzip" in self.request.headers.get("Accept-Encoding", "")
 
-    async def work(self, name: str, call: Callable[[], _T]) -> _T:
+    async def work(self, name: str, call: Callable[[], _T], workers: Workers | None = None) -> _T:
         """What the call gives, run in a worker and counted as a read of that name."""
-        self._pending = asyncio.ensure_future(
-            self.means.workers.run(lambda: self._measured(name, call))
-        )
+        return await self._aside(lambda: self._measured(name, call), workers)
+
+    async def _aside(self, call: Callable[[], _T], workers: Workers | None = None) -> _T:
+        self._pending = asyncio.ensure_future((workers or self.means.workers).run(call))
         try:
             return cast(_T, await self._pending)
         except asyncio.CancelledError:
@@ -137,10 +157,17 @@ class ApiHandler(tornado.web.RequestHandler):
 
     def data_received(self, chunk: bytes) -> None:
         self._body_bytes += len(chunk)
+        body = self.endpoint.body
+        if body is not None and self._body_bytes <= body.most and self._holds(body, len(chunk)):
+            self._parts.append(chunk)
 
     def on_connection_close(self) -> None:
+        self._let_go()
         if self._pending is not None:
             self._pending.cancel()
+
+    def on_finish(self) -> None:
+        self._let_go()
 
     def set_default_headers(self) -> None:
         for name, value in headers.ALWAYS.items():
@@ -158,7 +185,75 @@ class ApiHandler(tornado.web.RequestHandler):
         return self._etag
 
     def check_xsrf_cookie(self) -> None:
-        """Nothing here changes anything, and what would is answered with 405."""
+        """Not here: it depends on who asks, see `_check_forgery`."""
+
+    def _check_forgery(self) -> None:
+        """Have a page prove that it is ours where a browser could have been made to ask.
+
+        Whoever sends a token, or neither a session nor an origin, is a program that knows what it
+        does.
+        """
+        given, endpoint = self.request.headers, self._taken()
+        if endpoint is None or endpoint.method == "GET":
+            return
+        # Only where there is a token does anybody look for one rather than for a session.
+        kind = given.get("Authorization", "").partition(" ")[0].lower()
+        if kind in _TOKENS and self.shared.access.rules.token:
+            return
+        if not any(name in given for name in _BROWSERS) and cookies.session(self) is None:
+            return
+        try:
+            super().check_xsrf_cookie()
+        except tornado.web.HTTPError:
+            self.shared.figures.count("requests_refused", why="xsrf")
+            raise Fault(
+                "refused", "Send the value of the cookie _xsrf in the header X-XSRFToken."
+            ) from None
+
+    def _taken(self) -> Endpoint | None:
+        """The endpoint of the request's method."""
+        method = str(self.request.method)
+        return self.endpoints.get("GET" if method == "HEAD" else method)
+
+    def _make_room(self) -> None:
+        """Let as large a body come as is taken, and a small one to where none is."""
+        body = self.endpoint.body
+        if body is not None:
+            cast(Any, self.request.connection).set_max_body_size(body.most + _MOST_BODY)
+        if _announced(self.request.headers) > (_MOST_BODY if body is None else body.most):
+            raise Fault("too_large", "" if body else "This request takes no body.")
+
+    async def _read_body(self) -> None:
+        body = self.endpoint.body
+        if body is None:
+            if self._body_bytes:
+                raise Fault("unexpected_body")
+            return
+        if self._body_bytes > body.most:
+            raise Fault("too_large")
+        if self._no_room:
+            raise Fault("busy", "Too many large bodies come at once.", after=5)
+        raw, media = b"".join(self._parts), self.request.headers.get("Content-Type", "")
+        self._parts.clear()
+        if len(raw) < _LARGE:
+            self.body = bodies.read(raw, media, body.schema)
+        else:
+            self.body = await self._aside(lambda: bodies.read(raw, media, body.schema))
+
+    def _holds(self, body: Body, size: int) -> bool:
+        """Whether there is room for so much more of a body; a small one always has some."""
+        if body.most < _LARGE:
+            return True
+        if self._no_room or not self.means.room.take(size):
+            self._no_room = True
+            self._parts.clear()
+            return False
+        self._held += size
+        return True
+
+    def _let_go(self) -> None:
+        self.means.room.give(self._held)
+        self._held = 0
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs.get("exc_info", (None, None, None))[1]
@@ -170,13 +265,13 @@ class ApiHandler(tornado.web.RequestHandler):
         if fault.status == 401:
             self.set_header("WWW-Authenticate", 'Bearer realm="AlphaPulse"')
         if fault.status == 405:
-            self.set_header("Allow", _ALLOWED)
+            self.set_header("Allow", ", ".join(_methods(self.endpoints)))
         self._show_allowance()
         self.send_bytes(encoded(fault.body()))
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log what is our fault, without the address: it may hold what is not ours to keep."""
-        if isinstance(value, Fault | tornado.web.HTTPError):
+        if isinstance(value, Fault | tornado.web.HTTPError | InputError | NotAllowed):
             return
         if isinstance(value, AlphaPulseError):
             log.warning("%s failed: %s", self.endpoint.path, value)
@@ -240,6 +335,12 @@ class Unknown(ApiHandler):
 
 class _Gone(Exception):  # noqa: N818
     """The client has left while a worker was busy for it."""
+
+
+def _methods(endpoints: Iterable[str]) -> list[str]:
+    """The methods that a path takes."""
+    found = list(endpoints)
+    return ["GET", "HEAD", *found[1:]] if found[0] == "GET" else found
 
 
 def _announced(given: Any) -> int:

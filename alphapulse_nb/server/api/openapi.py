@@ -8,13 +8,16 @@ from itertools import groupby
 from typing import Any, Final
 
 from alphapulse_nb.server.answers import CODES
-from alphapulse_nb.server.api.endpoint import Answer, Endpoint
+from alphapulse_nb.server.api.endpoint import JSON, Answer, Endpoint
 from alphapulse_nb.server.api.handler import ApiHandler
 from alphapulse_nb.server.api.parameter import Parameter, Values
 from alphapulse_nb.server.api.schema import COMPONENTS, ref
+from alphapulse_nb.server.api.shapes import SHAPES
 
 _INTRODUCTION: Final = (
-    "Everything is read with GET and answered in JSON. Times are UTC. Every error has one body."
+    "Everything is asked and answered in JSON. Times are UTC. Every error has one body. A browser "
+    "that is signed in sends the cookie `_xsrf` in the header `X-XSRFToken` with what changes "
+    "something."
 )
 _RETRY: Final = {
     "Retry-After": {
@@ -40,9 +43,9 @@ def document(endpoints: Iterable[Endpoint], base_url: str) -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": base_url.rstrip("/") or "/"}],
-        "paths": {endpoint.path: {"get": _operation(endpoint)} for endpoint in endpoints},
+        "paths": _paths(endpoints),
         "components": {
-            "schemas": COMPONENTS,
+            "schemas": COMPONENTS | SHAPES,
             "securitySchemes": {
                 "token": {
                     "type": "http",
@@ -52,6 +55,13 @@ def document(endpoints: Iterable[Endpoint], base_url: str) -> dict[str, Any]:
             },
         },
     }
+
+
+def _paths(endpoints: Iterable[Endpoint]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        found.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    return found
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
@@ -64,6 +74,9 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         # A server may also be open to everybody, or know a browser by its session.
         "security": [] if endpoint.open else [{"token": []}, {}],
     }
+    if endpoint.body is not None:
+        content = {JSON: {"schema": dict(endpoint.body.schema)}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -85,11 +98,19 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     """What is answered by status: the endpoint's own answers and the errors."""
     found = {
         str(status): _errors(status, list(codes))
-        for status, codes in groupby(endpoint.faults(), lambda code: CODES[code].status)
+        for status, codes in groupby(_by_status(endpoint.faults()), _status)
     }
     for answer in endpoint.answers:
         found[str(answer.status)] = _merged(found.get(str(answer.status)), _answer(answer))
     return dict(sorted(found.items()))
+
+
+def _by_status(codes: Iterable[str]) -> list[str]:
+    return sorted(dict.fromkeys(codes), key=_status)
+
+
+def _status(code: str) -> int:
+    return CODES[code].status
 
 
 def _answer(answer: Answer) -> dict[str, Any]:

@@ -8,7 +8,7 @@ or empty parameter is an error, since a slip of the pen must not silently answer
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 from urllib.parse import unquote_to_bytes
@@ -17,7 +17,7 @@ from alphapulse_nb.server.answers import Fault, unknown
 from alphapulse_nb.spelling import nearest
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d{0,20})(?:\.\d{1,20})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
-_WHOLE: Final = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
+_WHOLE: Final = re.compile(r"0|[1-9]\d{0,15}", re.ASCII)
 _MOST_FIELDS: Final = 50
 
 
@@ -92,6 +92,43 @@ class Text:
     def read(self, text: str) -> str | None:
         fits = 0 < len(text) <= self.longest and re.fullmatch(f"{self.pattern}+", text)
         return text if fits else None
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or false."""
+
+    words = "true or false"
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+    def read(self, text: str) -> bool | None:
+        return {"true": True, "false": False}.get(text)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Some of a few names, `most` of them, with commas between; read as that text."""
+
+    names: Sequence[str]
+    most: int = 0
+
+    @property
+    def words(self) -> str:
+        many = "one" if self.most == 1 else "one or more, with commas between,"
+        return f"{many} of {', '.join(self.names)}"
+
+    def schema(self) -> dict[str, Any]:
+        if self.most == 1:
+            return {"type": "string", "enum": list(self.names)}
+        one = f"({'|'.join(self.names)})"
+        return {"type": "string", "pattern": f"^{one}(,{one})*$", "maxLength": 200}
+
+    def read(self, text: str) -> str | None:
+        given = text.split(",")
+        fits = set(given) <= set(self.names) and len(given) <= (self.most or len(text))
+        return text if fits and len(text) <= 200 else None
 
 
 @dataclass(frozen=True)

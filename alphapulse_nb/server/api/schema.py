@@ -92,8 +92,10 @@ _ERROR: Final = record(
                 },
                 "allowed": {"type": "object", "description": "what it may be, a JSON Schema"},
                 "nearest": TEXT | {"description": "the known name nearest to it"},
+                "problems": several(record({"place": TEXT, "message": TEXT}))
+                | {"description": "what is wrong with a rule"},
             },
-            optional=("field", "value", "allowed", "nearest"),
+            optional=("field", "value", "allowed", "nearest", "problems"),
         )
     },
     about="Every error, whatever went wrong.",

@@ -1,9 +1,10 @@
 """The feeds that somebody watches, each refreshed once for all who do.
 
-A feed is a chart, the headline cards, the alerts or the list of symbols, for one symbol and range.
-It is refreshed when an event touches its tables and symbol, at most once a second, or when its
-interval has passed: one query, one figure, one patch, and one frame for everybody. Whoever has the
-number before it gets the patch, whoever has not gets a snapshot: a slow reader never has a queue.
+A feed is a chart, the headline cards, the alerts, the periods in which alerts fire, or the list of
+symbols, for one symbol and range. It is refreshed when an event touches its tables (or is of one of
+its types) and its symbol, at most once a second, or when its interval has passed: one query, one
+figure, one patch, and one frame for everybody. Whoever has the number before it gets the patch,
+whoever has not gets a snapshot: a slow reader never has a queue.
 
 Queries run in a few threads over connections of the hub's own. A feed that was slow the last time
 runs in another lane, so that it delays none that is not.
@@ -24,10 +25,11 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from alphapulse_nb import charts, queries
+from alphapulse_nb.alerts.periods import firing
 from alphapulse_nb.catalog import Drawing, catalog
 from alphapulse_nb.db.connection import Database, spending
 from alphapulse_nb.errors import AlphaPulseError, DatabaseError
-from alphapulse_nb.events import Event
+from alphapulse_nb.events import NOTIFICATION, Event
 from alphapulse_nb.feeds import Feed, Message
 from alphapulse_nb.queries import RANGES, Window
 from alphapulse_nb.reports import Load, Refresh, outcome
@@ -67,7 +69,8 @@ class Source(NamedTuple):
     """Where a feed comes from.
 
     `load(db, symbol, window)` gives a figure (`is_chart`) or a JSON-able value; `tables` are those
-    whose events concern it; `every` is in seconds where the usual interval does not fit.
+    whose events concern it, `types` the types of events that do whatever their table; `every` is in
+    seconds where the usual interval does not fit.
     """
 
     title: str
@@ -78,6 +81,7 @@ class Source(NamedTuple):
     fresh_for: float = 0.0
     is_chart: bool = False
     every: float = 0.0
+    types: tuple[str, ...] = ()
 
 
 def sources() -> dict[str, Callable[[], Source]]:
@@ -87,6 +91,7 @@ def sources() -> dict[str, Callable[[], Source]]:
     return found | {
         "headline": lambda: Source("Headline", _headline, tables),
         "alerts": lambda: Source("Alerts", _breaches, ("anomalies",), by_symbol=False),
+        "firing": lambda: Source("Alerts on the charts", _firing, (), types=(NOTIFICATION,)),
         "symbols": lambda: Source(
             "Symbols", _symbols, (), by_symbol=False, by_span=False, every=60.0
         ),
@@ -121,6 +126,7 @@ class Hub:
         self._slow = ThreadPoolExecutor(_SLOW_THREADS, "slow-feeds")
         self._open = contextlib.ExitStack()
         self._sources = sources()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -132,6 +138,7 @@ class Hub:
 
     async def watch(self, asked: Watch, wake: Callable[[], None]) -> Place:
         """A new place in a feed. Raises `Fault`, see `session.Hub`."""
+        self._loop = asyncio.get_running_loop()
         key, source = await self._checked(asked)
         watched = self._feeds.get(key)
         if watched is None:
@@ -147,18 +154,29 @@ class Hub:
 
     def heard(self, events: Sequence[Event]) -> None:
         """Refresh what these events concern, and the list of symbols for a new one."""
-        touched = {(event.data.get("table"), event.symbol) for event in events}
+        touched = {(event.type, event.data.get("table"), event.symbol) for event in events}
         for watched in self._feeds.values():
-            if any(watched.concerns(table, symbol) for table, symbol in touched):
+            if any(watched.concerns(*one) for one in touched):
                 watched.poke()
         listed = self._feeds.get(_SYMBOLS)
         if listed is not None:
-            listed.seek({symbol for _, symbol in touched if symbol is not None})
+            listed.seek({symbol for _, _, symbol in touched if symbol is not None})
 
     def refresh(self) -> None:
         """Refresh every feed: the database has gone or come back."""
         for watched in self._feeds.values():
             watched.poke()
+
+    def rules_changed(self) -> None:
+        """Refresh what shows the alerts of rules. Any thread may call."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._poke, "firing")
+
+    def _poke(self, feed: str) -> None:
+        for watched in self._feeds.values():
+            if watched.key.feed == feed:
+                watched.poke()
 
     def close(self) -> None:
         """End every feed."""
@@ -267,9 +285,9 @@ class Watched:
             self._poked_at = time.monotonic()
             self._poked.set()
 
-    def concerns(self, table: object, symbol: str | None) -> bool:
-        """Whether a new row of that table and symbol may change what this shows."""
-        if table not in self.source.tables:
+    def concerns(self, kind: str, table: object, symbol: str | None) -> bool:
+        """Whether an event of that type, table and symbol may change what this shows."""
+        if table not in self.source.tables and kind not in self.source.types:
             return False
         return not self.source.by_symbol or symbol is None or symbol == self.key.symbol
 
@@ -479,6 +497,10 @@ def _headline(db: Database, symbol: str, window: Window) -> Any:
 
 def _breaches(db: Database, _symbol: str, window: Window) -> Any:
     return [asdict(alert) for alert in charts.breaches(queries.breaches(db, window))]
+
+
+def _firing(db: Database, symbol: str, window: Window) -> Any:
+    return firing(db, symbol, window.start, window.end, catalog().values())
 
 
 def _symbols(db: Database, _symbol: str, _window: Window) -> Any:

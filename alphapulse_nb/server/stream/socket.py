@@ -13,7 +13,7 @@ from typing import Any, Final
 import tornado.iostream
 import tornado.websocket
 
-from alphapulse_nb.notify.telling import person_of
+from alphapulse_nb.notify.telling import reader_of
 from alphapulse_nb.people import Person
 from alphapulse_nb.server import cookies, log
 from alphapulse_nb.server.access import Refused
@@ -21,7 +21,6 @@ from alphapulse_nb.server.handler import JsonErrors, access
 from alphapulse_nb.server.shared import shared, stream
 from alphapulse_nb.server.stream import protocol
 from alphapulse_nb.server.stream.session import HEARTBEAT_SECONDS, Session, Why
-from alphapulse_nb.state.users import compared
 
 ASK_SECONDS: Final = (15.0, 45.0)
 """It is asked again this often whether somebody may still listen; spread, not all at once."""
@@ -81,7 +80,7 @@ class StreamSocket(JsonErrors, tornado.websocket.WebSocketHandler):
             return
         self.set_nodelay(True)
         session = self._session = Session(
-            joined.tail, joined.kinds, self, joined.hub, person_of(compared(self.person.name))
+            joined.tail, joined.kinds, self, joined.hub, reader_of(self.person)
         )
         session.greet(
             {
