@@ -78,7 +78,7 @@ export class Notices {
     ];
     if (globalThis.BroadcastChannel) {
       this.others = new BroadcastChannel(CHANNEL);
-      this.others.onmessage = ({ data }) => this.lookLater(data);
+      this.others.onmessage = ({ data }) => (data === "prefer" ? this.wish() : this.lookAfter(data));
     }
     if (!stream) return void this.look();
     this.stops.push(stream.subscribe(["notification"], (message) => this.hear(message)));
@@ -147,10 +147,16 @@ export class Notices {
     if (!document.hidden && !this.isLive) this.look();
   }
 
-  /** Ask once a burst is over. @param {string} [kind] what was done, where another page did something */
-  lookLater(kind = "") {
-    if (kind === "import" || kind === "restore") this.isQuiet = true;
-    if (kind === "prefer") this.wish();
+  /** Something was done, here or on another page. @param {string} name of the action */
+  lookAfter(name) {
+    if (name !== "import" && name !== "restore") return this.lookLater();
+    // At once, since what comes in the same answer is taken for what was imported or brought back.
+    this.isQuiet = true;
+    this.look();
+  }
+
+  /** Ask once a burst is over. */
+  lookLater() {
     this.burstSince ??= Date.now();
     clearTimeout(this.later);
     const wait = Math.min(this.pace.rest, Math.max(0, this.burstSince + LONGEST_BURST - Date.now()));
@@ -258,7 +264,7 @@ export class Notices {
     }
     this.others?.postMessage(name);
     this.tell();
-    if (name !== "prefer") this.lookLater(name);
+    if (name !== "prefer") this.lookAfter(name);
   }
 
   close() {

@@ -272,9 +272,7 @@ def see_a_lost_connection(page: Page, cable: Cable, teller: Teller) -> None:
     wait_until(lambda: page.locator(".ap-badge").get_attribute("data-state") == "offline")
     teller.tell(2, title="while away", priority=Priority.URGENT)
     cable.mend()
-    wait_until(
-        lambda: toasts(page) == ["while away 1", "while away"], 60, lambda: str(toasts(page))
-    )
+    wait_until(lambda: toasts(page) == ["while away 1", "while away"], 60)
     wait_until(lambda: figures(page).startswith("2 unread"))
     area = page.locator(".ap-unread")
     assert area.get_by_role("button", name="Mark read").count() == 2

@@ -313,12 +313,15 @@ def test_what_came_while_nobody_listened_arrives_afterwards_and_nothing_twice(mo
             api.found.push(notice(13));
             await known(13);                                  // asked for while there is no stream
             stream.state = "open";
-            await api.ask("import", {}, {});
+            await until(() => !notices.asking);
             api.found.push(notice(14));
+            await api.ask("import", {}, {});
             await known(14);                                  // what is imported is no news
+            await until(() => !notices.asking);
             api.asked = [];
             await api.ask("import", {}, {});                  // and where nothing was,
-            await until(() => api.names().includes("inbox")); // what comes then is news
+            const soon = api.names().includes("inbox");       // what comes then is news
+            await until(() => !notices.asking);
             stream.state = "lost";
             api.fails.add("inbox");
             await until(() => notices.fault);
@@ -327,11 +330,12 @@ def test_what_came_while_nobody_listened_arrives_afterwards_and_nothing_twice(mo
             api.found.push(notice(15));
             await known(15);
             notices.close();
-            return { steps, fault, unread: notices.summary.unread };
+            return { steps, fault, soon };
         }"""
     )
     assert got["steps"] == [[], [7], [11], [13], [], [15]]
     assert got["fault"] == "no inbox"
+    assert got["soon"], "what is asked later brings news besides"
 
 
 def test_what_is_done_here_holds_at_once(model: Page) -> None:
