@@ -31,7 +31,7 @@ test: $(TEST)
 	@$(PYTHON_M) tests.browser --install
 	@$(PYTHON_M) tests.programs --install
 	@# The first ones wait for much of their time, and browsers do not: two of them fill two cores.
-	$(UNSET) $(PYTHON_M) pytest -n 4 --dist loadfile -m "not browser" $(ARGS)
+	$(UNSET) $(PYTHON_M) pytest -n 5 --dist loadfile -m "not browser" $(ARGS)
 	$(UNSET) $(PYTHON_M) pytest -n 2 --dist loadfile -m browser $(ARGS)
 
 lint: $(TEST)
