@@ -46,6 +46,10 @@ class RuleError(InputError):
         said = "; ".join(f"{place}: {words}" for place, words in self.problems)
         super().__init__(f"rule {name!r}: {said}" if name else said)
 
+    def plain(self) -> list[dict[str, str]]:
+        """The problems as JSON has them."""
+        return [{"place": place, "message": words} for place, words in self.problems]
+
 
 class UnknownName(InputError):  # noqa: N818 - reads as what is wrong
     """There is nothing of that name or number."""

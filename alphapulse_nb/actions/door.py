@@ -7,7 +7,6 @@ server has started is another matter: its pages ask the server.
 from __future__ import annotations
 
 import getpass
-import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -36,8 +35,6 @@ _CODES: Final = (
     (NotAllowed, "refused"),
     (DatabaseError, "database_unavailable"),
 )
-
-log = logging.getLogger(__name__)
 
 
 class Door:
@@ -75,5 +72,5 @@ def _error(error: AlphaPulseError) -> dict[str, Any]:
     code = next((code for kind, code in _CODES if isinstance(error, kind)), "internal")
     told: dict[str, Any] = {"code": code, "message": str(error)}
     if isinstance(error, RuleError):
-        told["problems"] = [{"place": place, "message": words} for place, words in error.problems]
+        told["problems"] = error.plain()
     return {"error": told}

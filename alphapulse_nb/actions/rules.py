@@ -28,8 +28,6 @@ _OVER_WINDOW: Final = ("value", "threshold", "window", "rows")
 """What the texts of a rule over a window may name beside `EXTRA`."""
 _MOST: Final = 500
 """Alerts in an answer."""
-_LONGEST: Final = 10_000
-"""Characters of one part of a rule that an answer repeats at most."""
 
 
 def _listed(means: Means, _: Asked) -> Plain:
@@ -105,7 +103,7 @@ def _check(means: Means, asked: Asked) -> Plain:
     except RuleError as error:
         return {
             "ok": False,
-            "problems": problems(error),
+            "problems": error.plain(),
             "rule": None,
             "lines": [],
             "trouble": "",
@@ -126,11 +124,6 @@ def _tried(means: Means, checked: Checked) -> tuple[list[Line], str]:
         return trial.tried(checked, means.db, means.state, means.clock()), ""
     except DatabaseError as error:
         return [], str(error)
-
-
-def problems(error: RuleError) -> list[Plain]:
-    """What is wrong with a rule, each with its place."""
-    return [{"place": place, "message": words[:_LONGEST]} for place, words in error.problems]
 
 
 def _line(one: Line) -> Plain:

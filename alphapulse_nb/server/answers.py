@@ -138,8 +138,7 @@ def fault_of(error: BaseException | None, status: int = 500) -> Fault:
 
 def _input_fault(error: InputError) -> Fault:
     if isinstance(error, RuleError):
-        problems = [{"place": place, "message": words} for place, words in error.problems]
-        return Fault("bad_rule", str(error), problems=problems)
+        return Fault("bad_rule", str(error), problems=error.plain())
     if isinstance(error, UnknownName):
         return Fault("unknown_name", str(error))
     return Fault("conflict" if isinstance(error, Conflict) else "bad_parameter", str(error))
