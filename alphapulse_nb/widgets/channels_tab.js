@@ -42,6 +42,8 @@ export class Channels {
     const bar = make("div", "ap-tab-bar");
     this.count = make("span", "ap-muted");
     this.adding = pressable("Add a channel", () => this.add(), "ap-button ap-strong");
+    // Its form offers the kinds that the server knows, which come with the list.
+    this.adding.disabled = true;
     bar.append(this.count, this.adding);
     this.said = new Said();
     this.place = make("div", "");
@@ -61,6 +63,7 @@ export class Channels {
       const { channels, kinds } = await this.api.ask("channels");
       if (this.isOver || number !== this.asked) return;
       this.kinds = kinds;
+      this.adding.disabled = false;
       this.said.recover();
       this.show(channels);
     } catch (error) {

@@ -156,6 +156,7 @@ export class PreferencesForm {
     const wishes = this.wishes;
     if (!wishes) return this.said.say("Not saved: what is marked must be put right.", true);
     this.next = wishes;
+    this.said.say("Saving…");
     if (this.isSaving) return;
     this.isSaving = true;
     try {
@@ -173,7 +174,8 @@ export class PreferencesForm {
   async put(wanted) {
     try {
       const kept = await this.api.ask("prefer", {}, wanted);
-      if (!this.next) this.show(kept);
+      if (this.next) return; // What is kept is no longer what is shown.
+      this.show(kept);
       this.said.say("Saved.");
     } catch (error) {
       const { message, field } = /** @type {any} */ (error);

@@ -99,9 +99,12 @@ export class Toasts {
     if (this.claiming) return;
     this.claiming = true;
     const found = this.waiting.splice(0, MOST_CLAIMED);
-    this.show(await this.ours(found));
-    this.claiming = false;
-    if (this.waiting.length) this.plan();
+    try {
+      this.show(await this.ours(found));
+    } finally {
+      this.claiming = false;
+      if (this.waiting.length) this.plan();
+    }
   }
 
   /** @param {Notice[]} found */
