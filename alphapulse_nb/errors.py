@@ -24,10 +24,13 @@ A message says what was given, what was expected and the next step. None holds a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 
 class AlphaPulseError(Exception):
-    """Base of every error raised on purpose."""
+    """Base of every error raised on purpose. `code` is what pages and programs are told of it."""
+
+    code: ClassVar[str] = "internal"
 
 
 class SettingsError(AlphaPulseError):
@@ -37,9 +40,13 @@ class SettingsError(AlphaPulseError):
 class InputError(AlphaPulseError, ValueError):
     """An argument of a call is wrong."""
 
+    code = "bad_parameter"
+
 
 class RuleError(InputError):
     """A rule of alerts is wrong; `problems` are pairs of a place in it and what is wrong there."""
+
+    code = "bad_rule"
 
     def __init__(self, problems: Sequence[tuple[str, str]], name: str = "") -> None:
         self.problems = tuple(problems)
@@ -54,17 +61,25 @@ class RuleError(InputError):
 class UnknownName(InputError):  # noqa: N818 - reads as what is wrong
     """There is nothing of that name or number."""
 
+    code = "unknown_name"
+
 
 class Conflict(InputError):  # noqa: N818
     """Somebody else has changed it meanwhile."""
+
+    code = "conflict"
 
 
 class NotAllowed(AlphaPulseError):  # noqa: N818
     """Somebody asked for what takes another role."""
 
+    code = "refused"
+
 
 class ChartError(AlphaPulseError):
     """A chart could not be drawn or registered."""
+
+    code = "chart_failed"
 
 
 class StreamError(AlphaPulseError):
@@ -100,6 +115,8 @@ class ChannelError(AlphaPulseError):
 class DatabaseError(AlphaPulseError):
     """Something between us and Postgres went wrong."""
 
+    code = "database_unavailable"
+
 
 class DatabaseUnavailable(DatabaseError):  # noqa: N818 - reads as the state it reports
     """The database cannot be reached now; a retry may succeed."""
@@ -108,13 +125,19 @@ class DatabaseUnavailable(DatabaseError):  # noqa: N818 - reads as the state it 
 class SchemaError(DatabaseError):
     """A table or a column that we read is missing."""
 
+    code = "database_incomplete"
+
 
 class PermissionDenied(DatabaseError):  # noqa: N818
     """The database user lacks a permission."""
 
+    code = "database_incomplete"
+
 
 class QueryTimeout(DatabaseError):  # noqa: N818
     """A statement ran into its time limit."""
+
+    code = "query_timeout"
 
 
 class EmbeddedError(DatabaseError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.errors import InputError, NotAllowed
@@ -25,6 +25,13 @@ MOST_IDS: Final = 1_000
 """Notifications that are named at a time."""
 _LARGEST: Final = 2**63 - 1
 """The largest number that our tables hold."""
+
+
+class Limit(NamedTuple):
+    """How many an answer lists where nobody says, and at most."""
+
+    usual: int
+    most: int
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,9 @@ class Asked:
         """The name that the path holds. Raises `InputError`."""
         return text("name", self.values.get("name"))
 
-    def limit(self, usual: int, most: int) -> int:
+    def limit(self, limit: Limit) -> int:
         """How many are asked for. Raises `InputError`."""
-        return min(number("limit", self.values.get("limit") or usual), most)
+        return min(number("limit", self.values.get("limit") or limit.usual), limit.most)
 
     def fields(self, *known: str) -> Mapping[str, Any]:
         """The body, which has these fields at most. Raises `InputError`."""

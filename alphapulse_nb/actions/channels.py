@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from alphapulse_nb.actions.action import Action, Asked, Means, Plain, number
+from alphapulse_nb.actions.action import Action, Asked, Limit, Means, Plain, number
 from alphapulse_nb.errors import ChannelError, InputError
 from alphapulse_nb.events import stamp
 from alphapulse_nb.notify import courier, deliveries
@@ -13,8 +13,8 @@ from alphapulse_nb.notify.deliveries import Deliveries, Delivery, Kept
 from alphapulse_nb.notify.fields import text, truth
 from alphapulse_nb.people import Role
 
-_MOST: Final = 200
-"""Deliveries in an answer."""
+LIMIT: Final = Limit(50, 200)
+"""Of deliveries."""
 
 
 def _listed(means: Means, _: Asked) -> Plain:
@@ -84,7 +84,7 @@ def _try(means: Means, asked: Asked) -> Plain:
 
 
 def _deliveries(means: Means, asked: Asked) -> Plain:
-    found = Deliveries(means.state).listed(asked.values.get("state"), asked.limit(50, _MOST))
+    found = Deliveries(means.state).listed(asked.values.get("state"), asked.limit(LIMIT))
     return {"deliveries": [_delivery(one) for one in found]}
 
 

@@ -9,32 +9,15 @@ from __future__ import annotations
 import getpass
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from alphapulse_nb.actions import ACTIONS, Asked, Means
 from alphapulse_nb.db.connection import Database
-from alphapulse_nb.errors import (
-    AlphaPulseError,
-    Conflict,
-    DatabaseError,
-    InputError,
-    NotAllowed,
-    RuleError,
-    UnknownName,
-)
+from alphapulse_nb.errors import AlphaPulseError, RuleError, UnknownName
 from alphapulse_nb.events import Kinds
 from alphapulse_nb.people import Person, Role
 from alphapulse_nb.relay.log import EventLog
 from alphapulse_nb.state import State, Users
-
-_CODES: Final = (
-    (RuleError, "bad_rule"),
-    (UnknownName, "unknown_name"),
-    (Conflict, "conflict"),
-    (InputError, "bad_parameter"),
-    (NotAllowed, "refused"),
-    (DatabaseError, "database_unavailable"),
-)
 
 
 class Door:
@@ -69,8 +52,7 @@ class Door:
 
 
 def _error(error: AlphaPulseError) -> dict[str, Any]:
-    code = next((code for kind, code in _CODES if isinstance(error, kind)), "internal")
-    told: dict[str, Any] = {"code": code, "message": str(error)}
+    told: dict[str, Any] = {"code": error.code, "message": str(error)}
     if isinstance(error, RuleError):
         told["problems"] = error.plain()
     return {"error": told}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
-from alphapulse_nb.actions.action import Action, Asked, Means, Plain, needed, number, numbers
+from alphapulse_nb.actions.action import Action, Asked, Limit, Means, Plain, needed, number, numbers
 from alphapulse_nb.errors import InputError
 from alphapulse_nb.events import moment, stamp
 from alphapulse_nb.notify import exchange
@@ -14,13 +14,14 @@ from alphapulse_nb.notify.fields import member, text, truth, wrong
 from alphapulse_nb.notify.inbox import MOST, Entry, Filter, Inbox
 from alphapulse_nb.notify.notification import Priority, Type
 
+LIMIT: Final = Limit(50, MOST)
 _PAGE: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _E = TypeVar("_E", Type, Priority)
 
 
 def _listed(means: Means, asked: Asked) -> Plain:
     values = asked.values
-    limit, before = asked.limit(50, MOST), values.get("before")
+    limit, before = asked.limit(LIMIT), values.get("before")
     wanted = Filter(
         types=_several(Type, "type", values.get("type")),
         priorities=_several(Priority, "priority", values.get("priority")),

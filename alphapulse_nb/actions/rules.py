@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from alphapulse_nb.actions.action import Action, Asked, Means, Plain, needed, number
+from alphapulse_nb.actions.action import Action, Asked, Limit, Means, Plain, needed, number
 from alphapulse_nb.alerts import fields as vocabulary
 from alphapulse_nb.alerts import rule as rules
 from alphapulse_nb.alerts import trial
@@ -26,8 +26,8 @@ from alphapulse_nb.people import Role
 
 _OVER_WINDOW: Final = ("value", "threshold", "window", "rows")
 """What the texts of a rule over a window may name beside `EXTRA`."""
-_MOST: Final = 500
-"""Alerts in an answer."""
+LIMIT: Final = Limit(100, 500)
+"""Of alerts."""
 
 
 def _listed(means: Means, _: Asked) -> Plain:
@@ -178,7 +178,7 @@ def _alerts(means: Means, asked: Asked) -> Plain:
         open_only=bool(values.get("open")),
         rule=values.get("rule"),
         symbol=values.get("symbol"),
-        most=asked.limit(100, _MOST),
+        most=asked.limit(LIMIT),
     )
     return {"alerts": [_alert(one) for one in found]}
 

@@ -101,8 +101,10 @@ def sent(
     ] = "",
 ) -> None:
     """List what was sent, what waits, and what was given up, the newest first."""
-    if state not in {"", "waiting", "sent", "dead"}:
-        raise InputError(f"{state[:40]!r} is none of waiting, sent, dead")
+    from alphapulse_nb.notify.deliveries import STATES
+
+    if state not in ("", *STATES):
+        raise InputError(f"{state[:40]!r} is none of {', '.join(STATES)}")
     with _deliveries() as deliveries:
         for one in deliveries.listed(state or None):  # type: ignore[arg-type]
             tried = f"{one.attempts} attempt{'s' * (one.attempts != 1)}"

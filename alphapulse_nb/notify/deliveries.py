@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
@@ -37,6 +37,7 @@ _WAITS: Final = deliveries.c.state == "waiting"
 _DUE: Final = _WAITS & (deliveries.c.due_at <= _NOW)
 
 State_ = Literal["waiting", "sent", "dead"]
+STATES: Final[tuple[State_, ...]] = get_args(State_)
 
 log = logging.getLogger(__name__)
 

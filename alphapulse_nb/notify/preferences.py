@@ -12,7 +12,7 @@ import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time
-from functools import cache, partial
+from functools import cache
 from typing import Any, Final
 
 from alphapulse_nb.errors import InputError
@@ -22,6 +22,15 @@ from alphapulse_nb.notify.quiet import Hours
 from alphapulse_nb.spelling import hint
 
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+
+
+RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    "min_confidence": (0, 1),
+    "min_rr_ratio": (0, 100),
+    "max_on_screen": (1, 1_000),
+    "auto_dismiss_seconds": (0, 3_600),
+}
+"""The least and the greatest that each number may be."""
 
 
 class Sound(enum.StrEnum):
@@ -93,7 +102,13 @@ def read(plain: Mapping[str, Any]) -> Preferences:
     return Preferences(**{name: _READERS[name](name, given[name]) for name in given})
 
 
-def _whole(least: int, most: int, name: str, given: object) -> int:
+def _number(name: str, given: object) -> float:
+    least, most = RANGES[name]
+    return number(name, given, least=least, most=most)
+
+
+def _whole(name: str, given: object) -> int:
+    least, most = RANGES[name]
     if not isinstance(given, int) or isinstance(given, bool) or not least <= given <= most:
         raise wrong(name, given, f"a whole number from {least} to {most}")
     return given
@@ -142,11 +157,11 @@ _HOURS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
 _READERS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "enabled": truth,
     "types": _types,
-    "min_confidence": partial(number, least=0, most=1),
-    "min_rr_ratio": partial(number, least=0, most=100),
+    "min_confidence": _number,
+    "min_rr_ratio": _number,
     "quiet_hours": _hours,
-    "max_on_screen": partial(_whole, 1, 1000),
-    "auto_dismiss_seconds": partial(_whole, 0, 3600),
+    "max_on_screen": _whole,
+    "auto_dismiss_seconds": _whole,
     "sounds": _sounds,
     "browser": truth,
     "sound": truth,

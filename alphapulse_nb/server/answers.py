@@ -17,18 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import tornado.web
 
-from alphapulse_nb.errors import (
-    ChartError,
-    Conflict,
-    DatabaseError,
-    InputError,
-    NotAllowed,
-    PermissionDenied,
-    QueryTimeout,
-    RuleError,
-    SchemaError,
-    UnknownName,
-)
+from alphapulse_nb.errors import AlphaPulseError, InputError, NotAllowed, RuleError
 from alphapulse_nb.server.access import Refused
 from alphapulse_nb.spelling import nearest
 
@@ -125,23 +114,19 @@ def fault_of(error: BaseException | None, status: int = 500) -> Fault:
         return Fault(_code(error.status_code), error.words, after=error.after)
     if isinstance(error, tornado.web.HTTPError):
         return Fault(_code(error.status_code))
-    if isinstance(error, DatabaseError):
-        return _database_fault(error)
-    if isinstance(error, InputError):
-        return _input_fault(error)
-    if isinstance(error, NotAllowed):
-        return Fault("refused", str(error))
-    if isinstance(error, ChartError):
-        return Fault("chart_failed")
+    if isinstance(error, AlphaPulseError):
+        return _fault_of_ours(error)
     return Fault(_code(status) if error is None else "internal")
 
 
-def _input_fault(error: InputError) -> Fault:
-    if isinstance(error, RuleError):
-        return Fault("bad_rule", str(error), problems=error.plain())
-    if isinstance(error, UnknownName):
-        return Fault("unknown_name", str(error))
-    return Fault("conflict" if isinstance(error, Conflict) else "bad_parameter", str(error))
+def _fault_of_ours(error: AlphaPulseError) -> Fault:
+    # What others raise is told in their own words only where it is about what somebody asked for.
+    return Fault(
+        error.code,
+        str(error) if isinstance(error, InputError | NotAllowed) else "",
+        problems=error.plain() if isinstance(error, RuleError) else None,
+        after=_SOON if error.code == "database_unavailable" else None,
+    )
 
 
 def unknown(field: str, value: str, known: Iterable[str], *, what: str = "") -> Fault:
@@ -162,14 +147,6 @@ def unknown(field: str, value: str, known: Iterable[str], *, what: str = "") -> 
 def shortened(value: str) -> str:
     """At most `LONGEST_VALUE` characters of it."""
     return value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
-
-
-def _database_fault(error: DatabaseError) -> Fault:
-    if isinstance(error, QueryTimeout):
-        return Fault("query_timeout")
-    if isinstance(error, SchemaError | PermissionDenied):
-        return Fault("database_incomplete")
-    return Fault("database_unavailable", after=_SOON)
 
 
 def _code(status: int) -> str:

@@ -84,9 +84,9 @@ class Alerts(Widget):
             said = {"error": error} if error else {"body": found}
             self.send({"kind": "answer", "id": ref, **said})
         except AlphaPulseError as error:
-            self._refuse(ref, "refused", str(error))
+            self._refuse(ref, error.code, str(error))
         except Exception as error:  # noqa: BLE001 - the page waits for an answer
-            self._refuse(ref, "internal_error", f"{type(error).__name__}: {error}")
+            self._refuse(ref, "internal", f"{type(error).__name__}: {error}")
         finally:
             self._asked.release()
 

@@ -41,13 +41,12 @@ const SUMMARY_WITHIN = 4e3;
 /** Connections to a server that a browser keeps. */
 const CONNECTIONS_KEPT = 6;
 
-/** Why something that was asked was not done. `status` is 0 where nobody answered. */
+/** Why something that was asked was not done. `code` is what the server or the kernel calls it. */
 export class ApiError extends Error {
-  /** @param {{status?: number, code?: string, message?: string, field?: string, problems?: Problem[]}} told */
-  constructor({ status = 0, code = "", message = "", field, problems }) {
+  /** @param {{code?: string, message?: string, field?: string, problems?: Problem[]}} told */
+  constructor({ code = "", message = "", field, problems }) {
     super(message || "That did not work.");
     this.name = "ApiError";
-    this.status = status;
     this.code = code;
     this.field = field;
     this.problems = problems;
@@ -123,8 +122,8 @@ export class Api extends Asking {
       throw new ApiError({ code, message: code === "timeout" ? "The server did not answer in time." : "The server cannot be reached." });
     }
     const told = await answer.json().catch(() => null);
-    if (!answer.ok) throw new ApiError({ message: `The server answered with ${answer.status}.`, ...told?.error, status: answer.status });
-    if (told === null) throw new ApiError({ status: answer.status, message: "The server's answer cannot be read." });
+    if (!answer.ok) throw new ApiError({ message: `The server answered with ${answer.status}.`, ...told?.error });
+    if (told === null) throw new ApiError({ message: "The server's answer cannot be read." });
     return told;
   }
 }

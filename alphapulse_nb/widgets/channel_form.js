@@ -93,11 +93,11 @@ export class ChannelForm {
     place.focus();
   }
 
-  /** @param {{status?: number, message: string}} error */
-  refused({ status, message }) {
+  /** @param {{code?: string, message: string}} error */
+  refused({ code, message }) {
     const about = /\bsecret\b/.test(message) && !this.secret.root.hidden ? this.secret
       : /\bname\b/.test(message) && !/\baddress\b/.test(message) ? this.name : this.address;
-    if (status === 422 || status === 400) this.wrong(about, capital(message));
+    if (code === "bad_parameter" || code === "bad_request") this.wrong(about, capital(message));
     else this.note.textContent = message;
   }
 }

@@ -94,7 +94,7 @@ export class Channels {
     const form = new ChannelForm(null, this.kinds, {
       cancel: end,
       save: async (wanted) => {
-        if (this.rows.has(wanted.name)) throw Object.assign(new Error("There is a channel of this name already."), { status: 422 });
+        if (this.rows.has(wanted.name)) throw Object.assign(new Error("There is a channel of this name already."), { code: "bad_parameter" });
         await this.connect(wanted);
         end();
         this.said.say(`${wanted.name} is added. Test it to see whether it arrives.`);

@@ -177,8 +177,8 @@ export class RuleEditor {
       const saved = await this.api.ask("save", { name: rule.name }, { rule, version: this.version });
       this.done(saved);
     } catch (error) {
-      const { status, problems, message } = /** @type {any} */ (error);
-      if (status === 409) await this.dispute(rule.name);
+      const { code, problems, message } = /** @type {any} */ (error);
+      if (code === "conflict") await this.dispute(rule.name);
       else if (problems?.length) this.take({ ok: false, problems, lines: [], trouble: "" }, rule);
       else this.fail(message);
     }

@@ -143,8 +143,8 @@ export class Rules {
       this.rules = this.rules.map((other) => (other.name === one.name ? saved : other));
       this.said.say(`${one.name} is ${enabled ? "enabled" : "disabled"}.`);
     } catch (error) {
-      const { status, message } = /** @type {any} */ (error);
-      this.said.say(status === 409 ? `Somebody has changed ${one.name} meanwhile; this is how it is now.` : message, true);
+      const { code, message } = /** @type {any} */ (error);
+      this.said.say(code === "conflict" ? `Somebody has changed ${one.name} meanwhile; this is how it is now.` : message, true);
       await this.load();
     }
     this.show();

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 import pytest
 import sqlalchemy as sa
 
-from alphapulse_nb import catalog
+from alphapulse_nb import catalog, errors
 from alphapulse_nb.catalog import ChartSpec
 from alphapulse_nb.db.connection import Database, connect
 from alphapulse_nb.errors import (
@@ -27,6 +27,7 @@ from alphapulse_nb.errors import (
     InputError,
     PermissionDenied,
     QueryTimeout,
+    RuleError,
     SchemaError,
     SettingsError,
 )
@@ -68,8 +69,11 @@ def test_an_error_says_what_to_do_and_nothing_else(
     assert fault.body()["error"]["message"].endswith((".", "short"))
 
 
-def test_every_code_has_one_status() -> None:
+def test_every_code_has_one_status_and_every_error_of_ours_such_a_code() -> None:
     assert all(400 <= code.status < 600 for code in CODES.values())
+    ours = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    assert RuleError in ours
+    assert {kind.code for kind in ours if issubclass(kind, errors.AlphaPulseError)} <= {*CODES}
 
 
 @pytest.fixture

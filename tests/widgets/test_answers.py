@@ -35,8 +35,8 @@ def made(monkeypatch: pytest.MonkeyPatch, **given: Any) -> tuple[Alerts, list[An
     [
         ("inbox", {"body": {"name": "inbox", "values": {"limit": 5}, "body": {"a": 1}}}),
         ("refused", {"error": {"code": "refused", "message": "Not you."}}),
-        ("wrong", {"error": {"code": "refused", "message": "ids is empty"}}),
-        ("broken", {"error": {"code": "internal_error", "message": "KeyError: 'x'"}}),
+        ("wrong", {"error": {"code": "bad_parameter", "message": "ids is empty"}}),
+        ("broken", {"error": {"code": "internal", "message": "KeyError: 'x'"}}),
     ],
 )
 def test_each_question_is_answered(

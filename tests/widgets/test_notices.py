@@ -41,7 +41,7 @@ globalThis.Fake = class {
     names() { return this.asked.map(([name]) => name); }
     async ask(name, values = {}, body = {}) {
         this.asked.push([name, values, body]);
-        if (this.fails.has(name)) throw Object.assign(new Error(`no ${name}`), { status: 503 });
+        if (this.fails.has(name)) throw new Error(`no ${name}`);
         const answer = this.answer(name, values, body);
         for (const call of [...this.watchers]) call(name, body, answer);
         return answer;
@@ -125,17 +125,17 @@ def test_why_something_was_not_done_is_told_whatever_the_server_says(scripts: Pa
                 () => { throw new TypeError("Failed to fetch"); },
             ]) {
                 globalThis.fetch = async () => answer();
-                await api.ask("inbox").catch((error) => found.push([error.name, error.status,
+                await api.ask("inbox").catch((error) => found.push([error.name,
                     error.code, error.message, error.problems?.[0].place ?? null]));
             }
             return found;
         }"""
     )
     assert got == [
-        ["ApiError", 422, "bad_rule", "No.", "where"],
-        ["ApiError", 502, "", "The server answered with 502.", None],
-        ["ApiError", 200, "", "The server's answer cannot be read.", None],
-        ["ApiError", 0, "unreachable", "The server cannot be reached.", None],
+        ["ApiError", "bad_rule", "No.", "where"],
+        ["ApiError", "", "The server answered with 502.", None],
+        ["ApiError", "", "The server's answer cannot be read.", None],
+        ["ApiError", "unreachable", "The server cannot be reached.", None],
     ]
 
 

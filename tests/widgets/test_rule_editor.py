@@ -13,6 +13,7 @@ from alphapulse_nb.alerts.states import Operator
 from alphapulse_nb.events import Kinds
 from alphapulse_nb.notify.channels.kinds import KINDS, WEBHOOK
 from alphapulse_nb.notify.notification import Priority, Type
+from alphapulse_nb.notify.preferences import RANGES
 from tests.conftest import wait_until
 
 if TYPE_CHECKING:
@@ -267,6 +268,23 @@ def test_an_example_is_known_for_every_kind_of_channel_and_numbers_are_checked(
     assert got["figures"][0] == 80
 
 
+def test_numbers_of_the_settings_have_the_ranges_of_the_server(scripts: Page) -> None:
+    scale = {"min_confidence": 100}  # people write per cent
+    asked = [
+        [name, str(bound * scale.get(name, 1) + over)]
+        for name, (least, most) in RANGES.items()
+        for bound, over in ((least, 0), (most, 0), (least, -1), (most, 1))
+    ]
+    got = scripts.evaluate(
+        """async (asked) => {
+            const { figureOf } = await import("/preference_inputs.js");
+            return asked.map(([name, text]) => typeof figureOf(name, text) === "number");
+        }""",
+        asked,
+    )
+    assert got == [True, True, False, False] * len(RANGES)
+
+
 EDITOR = """async ([vocabulary, start, kept]) => {
     const { RuleEditor } = await import("/rule_editor.js");
     globalThis.asked = [];
@@ -343,7 +361,7 @@ def test_what_somebody_else_saved_is_offered_and_what_was_typed_is_kept(scripts:
     scripts.evaluate(ANSWER, [2, True, ""])
     wait_until(lambda: asked(scripts)[-1] == "save")
     assert body(scripts, 3) == {"rule": MINE | {"about": "typed by me"}, "version": 4}
-    scripts.evaluate("globalThis.asked[3].reject({ status: 409, message: 'changed' })")
+    scripts.evaluate("globalThis.asked[3].reject({ code: 'conflict', message: 'changed' })")
     wait_until(lambda: asked(scripts)[-1] == "rules")
     theirs = {"name": "mine", "rule": MINE | {"about": "theirs"}, "version": 7, "changed_by": "bob"}
     scripts.evaluate("(one) => globalThis.asked[4].resolve({ rules: [one] })", theirs)
@@ -358,7 +376,7 @@ def test_what_somebody_else_saved_is_offered_and_what_was_typed_is_kept(scripts:
     wait_until(lambda: asked(scripts)[-1] == "save")
     last = len(asked(scripts)) - 1
     assert body(scripts, last) == {"rule": MINE | {"about": "typed by me"}, "version": 7}
-    scripts.evaluate("(place) => globalThis.asked[place].reject({ status: 409 })", last)
+    scripts.evaluate("(place) => globalThis.asked[place].reject({ code: 'conflict' })", last)
     wait_until(lambda: asked(scripts)[-1] == "rules")
     again = "([place, one]) => globalThis.asked[place].resolve({ rules: [one] })"
     scripts.evaluate(again, [last + 1, theirs | {"version": 9}])

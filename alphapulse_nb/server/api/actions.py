@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from alphapulse_nb.actions import ACTIONS, Asked
+from alphapulse_nb.actions import ACTIONS, Asked, channels, inbox, rules
+from alphapulse_nb.actions.action import Limit
 from alphapulse_nb.alerts.rule import LONGEST_NAME
+from alphapulse_nb.notify.deliveries import STATES
 from alphapulse_nb.notify.exchange import LARGEST
 from alphapulse_nb.notify.notification import Priority, Type
 from alphapulse_nb.server.answers import Fault
@@ -73,8 +75,8 @@ def _action(
     )
 
 
-def _limit(most: int, usual: int) -> Parameter:
-    return Parameter("limit", Whole(1, most), "how many at most", default=usual)
+def _limit(limit: Limit) -> Parameter:
+    return Parameter("limit", Whole(1, limit.most), "how many at most", default=limit.usual)
 
 
 _NAMED: Final = Text(LONGEST_NAME, _VISIBLE, f"a name of 1 to {LONGEST_NAME} visible characters")
@@ -100,7 +102,7 @@ NOTIFICATIONS: Final = (
         Parameter("unread", Flag(), "only what was not read", default=False),
         Parameter("held", Flag(), "what was not told", default=False),
         Parameter("before", Whole(1, LARGEST_ID), "only older ones than this number"),
-        _limit(200, 50),
+        _limit(inbox.LIMIT),
     ),
     _action(
         "inbox",
@@ -215,7 +217,7 @@ ALERTS: Final = (
         Parameter("open", Flag(), "only those that are open", default=False),
         _RULE,
         _OF_SYMBOL,
-        _limit(500, 100),
+        _limit(rules.LIMIT),
     ),
     _action(
         "acknowledge",
@@ -318,8 +320,8 @@ CHANNELS: Final = (
         "Deliveries",
         "What was sent, waits, or was given up",
         "The newest first. For operators.",
-        Parameter("state", Listed(["waiting", "sent", "dead"], most=1), "only those"),
-        _limit(200, 50),
+        Parameter("state", Listed([*STATES], most=1), "only those"),
+        _limit(channels.LIMIT),
     ),
     _action(
         "resend",

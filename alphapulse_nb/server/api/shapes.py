@@ -9,9 +9,10 @@ from alphapulse_nb.actions.wishes import LONGEST_LABEL, MOST_LABELS
 from alphapulse_nb.alerts.rule import LONGEST_NAME, Aggregate
 from alphapulse_nb.alerts.states import Operator
 from alphapulse_nb.notify.decide import Outcome
+from alphapulse_nb.notify.deliveries import STATES
 from alphapulse_nb.notify.exchange import LARGEST
 from alphapulse_nb.notify.notification import Priority, Type
-from alphapulse_nb.notify.preferences import Sound
+from alphapulse_nb.notify.preferences import RANGES, Sound
 from alphapulse_nb.people import Role
 from alphapulse_nb.server.api.schema import BOOLEAN, MOMENT, TEXT, Schema, record, ref, several
 
@@ -37,6 +38,11 @@ def _or_null(schema: Schema) -> Schema:
 
 def _one_of(names: Any) -> Schema:
     return {"type": "string", "enum": [str(name) for name in names]}
+
+
+def _range(name: str) -> Schema:
+    least, most = RANGES[name]
+    return {"minimum": least, "maximum": most}
 
 
 def _all_of(names: Any, schema: Schema) -> dict[str, Schema]:
@@ -97,14 +103,15 @@ _RULE: Final = {
 _WISHES: Final = {
     "enabled": BOOLEAN,
     "types": record(_all_of(Type, BOOLEAN), optional=[str(name) for name in Type]),
-    "min_confidence": _NUMBER | {"minimum": 0, "maximum": 1, "description": "a fraction"},
-    "min_rr_ratio": _NUMBER | {"minimum": 0, "maximum": 100},
+    "min_confidence": _NUMBER | _range("min_confidence") | {"description": "a fraction"},
+    "min_rr_ratio": _NUMBER | _range("min_rr_ratio"),
     "quiet_hours": record(
         {"enabled": BOOLEAN, "start": _HOUR, "end": _HOUR}, optional=("enabled", "start", "end")
     ),
-    "max_on_screen": _WHOLE | {"minimum": 1, "maximum": 1_000},
+    "max_on_screen": _WHOLE | _range("max_on_screen"),
     "auto_dismiss_seconds": _WHOLE
-    | {"minimum": 0, "maximum": 3_600, "description": "0: they stay"},
+    | _range("auto_dismiss_seconds")
+    | {"description": "0: they stay"},
     "sounds": record(_all_of(Priority, _one_of(Sound)), optional=[str(name) for name in Priority]),
     "browser": BOOLEAN,
     "sound": BOOLEAN,
@@ -127,7 +134,7 @@ _CHANNEL: Final = {
 _DELIVERY: Final = {
     "id": _WHOLE,
     "channel": TEXT,
-    "state": _one_of(("waiting", "sent", "dead")),
+    "state": _one_of(STATES),
     "attempts": _COUNT,
     "due_at": MOMENT,
     "sent_at": _or_null(MOMENT),
