@@ -8,6 +8,9 @@
  * A connection may also be lost without a word: something on the way forgot it, and the browser never
  * learns. The server does, as its pings find no answer. So a page that hears nothing for a while asks
  * whether the server still counts it as connected.
+ *
+ * Voila's front end says good-bye to the kernel as soon as somebody wants to leave. Until the next
+ * page is there, or where they stay after all, this page would be without one. So it says it later.
  */
 
 (() => {
@@ -17,6 +20,7 @@
   const ANSWER = 5e3;
   const KEPT = 6;
   const LAST = "alphapulse.loaded";
+  const FAREWELL = "voila/api/shutdown/";
   let asking = false;
   /** @type {WebSocket | null} */
   let socket = null;
@@ -84,6 +88,13 @@
   setInterval(() => {
     if (socket?.readyState === WebSocket.OPEN && Date.now() - heard > SILENCE) ask();
   }, AGAIN);
+
+  const listen = window.addEventListener;
+  /** @type {typeof listen} */
+  window.addEventListener = (/** @type {string} */ type, /** @type {any} */ call, /** @type {any} */ options) => {
+    const isFarewell = type === "beforeunload" && String(call).includes(FAREWELL);
+    listen.call(window, isFarewell ? "pagehide" : type, call, options);
+  };
 
   let leaving = false;
   addEventListener("pagehide", () => { leaving = true; });

@@ -170,6 +170,22 @@ def test_two_first_tabs_at_once_are_both_live(browser: Browser, served: Served) 
     context.close()
 
 
+def test_a_page_that_is_not_left_after_all_keeps_its_kernel(page: Page, served: Served) -> None:
+    open_dashboard(page, served.url, ON_ETH)
+    kernel = kernel_of(page)
+    nowhere = f"{served.url}api/nowhere"
+    page.route(nowhere, lambda route: route.fulfill(status=204))
+    with page.expect_request(nowhere):
+        page.evaluate("(nowhere) => { location.href = nowhere; }", nowhere)
+    page.wait_for_timeout(1500)
+    connections = page.evaluate(
+        "async (id) => (await (await fetch(`api/kernels/${id}`)).json()).connections", kernel
+    )
+    assert connections == 1
+    assert kernel_of(page) == kernel
+    assert_live(page)
+
+
 @contextmanager
 def remembering(browser: Browser) -> Iterator[Page]:
     """A page of a browser that keeps the pages that were left, as people's browsers do."""

@@ -9,9 +9,10 @@ import pytest
 
 from tests.conftest import Desk, Served, serve, shot, wait_until
 from tests.notify.receivers import receiving
+from tests.pages.conftest import kernel_of, open_dashboard
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Dialog, Locator, Page
 
 pytestmark = pytest.mark.browser
 
@@ -179,6 +180,30 @@ def _prefer(page: Page) -> None:
     page.get_by_role("alertdialog").get_by_role("button", name="Set").click()
     wait_until(lambda: tab.get_by_label("Least confidence").input_value() == "80")
     assert tab.get_by_role("switch", name="Backtests").is_checked()
+
+
+def test_whoever_stays_for_what_is_not_saved_finds_page_and_kernel_as_they_were(
+    page: Page, site: Served
+) -> None:
+    open_dashboard(page, f"{site.url}?symbol=BTC/USDT")
+    kernel = kernel_of(page)
+    tab = open_tab(page, "Rules")
+    tab.get_by_role("button", name="New rule").click()
+    tab.get_by_label("Name", exact=True).fill("mine")
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.evaluate("() => { location.href = 'api/docs'; }")
+    page.wait_for_timeout(1500)
+    assert asked == ["beforeunload"]
+    assert tab.get_by_label("Name", exact=True).input_value() == "mine"
+    there = page.evaluate("async (id) => (await fetch(`api/kernels/${id}`)).status", kernel)
+    assert there == 200
+    tab.get_by_label("Name", exact=True).fill("")
 
 
 def test_a_viewer_sees_all_rules_and_can_change_none(page: Page, desk: Desk, tmp_path: Any) -> None:
