@@ -5,6 +5,8 @@ who says when nobody does.
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,7 +18,9 @@ from alphapulse_nb.alerts.evaluator import Evaluator, Said
 from alphapulse_nb.alerts.store import Store
 from alphapulse_nb.db.connection import Database
 from alphapulse_nb.db.office import EVALUATOR, Office
+from alphapulse_nb.errors import DatabaseError
 from alphapulse_nb.events import NOTIFICATION, TO, Event, fitting
+from alphapulse_nb.lane import Lane
 from alphapulse_nb.notify import deliveries, telling
 from alphapulse_nb.notify.channels import Reach
 from alphapulse_nb.notify.courier import Courier
@@ -30,7 +34,9 @@ from alphapulse_nb.relay.log import EventLog
 from alphapulse_nb.relay.sources import Entry
 from alphapulse_nb.relay.tail import Tail
 from alphapulse_nb.server import parts
-from alphapulse_nb.state import State
+from alphapulse_nb.state import State, prepare
+
+log = logging.getLogger(__name__)
 
 _DIGESTS: Final = timedelta(seconds=10)
 _RETENTION: Final = timedelta(hours=1)
@@ -68,6 +74,8 @@ class Alerting:
         self._store = Store(state)
         self._inbox = Inbox(state)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lane = Lane("alphapulse-alerting")
+        self._beginning: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
         self._digested = self._expired = datetime.min.replace(tzinfo=clock().tzinfo)
         self.evaluator = Evaluator(
@@ -92,14 +100,28 @@ class Alerting:
         """Begin on the running loop."""
         self._loop = asyncio.get_running_loop()
         self._unsubscribe = self._tail.subscribe(self._heard)
+        self._watchman.start()
+        self._beginning = self._loop.create_task(self._begin(), name="alerting")
+
+    async def _begin(self) -> None:
+        """Evaluate and send, once our tables are made or it is known that they cannot be."""
+        try:
+            await self._lane.run(functools.partial(prepare, self._state))
+        except DatabaseError:
+            pass  # Each part says itself what it lacks, and looks again.
+        except Exception:
+            # Rules must be evaluated whatever it was.
+            log.exception("our tables could not be made")
         self.evaluator.start()
         self.courier.start()
-        self._watchman.start()
 
     async def stop(self) -> None:
         """End it all; the office is free for another."""
         if self._unsubscribe is not None:
             self._unsubscribe()
+        if self._beginning is not None and not self._beginning.done():
+            self._beginning.cancel()
+        await self._lane.end()
         await asyncio.gather(self._watchman.stop(), self.evaluator.stop(), self.courier.stop())
 
     async def look(self) -> parts.Part:
@@ -107,6 +129,8 @@ class Alerting:
         trouble = self.evaluator.trouble or self.courier.trouble
         if trouble:
             return parts.Part("alerts", parts.State.DEGRADED, trouble)
+        if self._beginning is None or not self._beginning.done():
+            return parts.Part("alerts", parts.State.OK, "starting")
         here = "evaluated here" if self.evaluator.serving else "another server evaluates"
         return parts.Part("alerts", parts.State.OK, here)
 

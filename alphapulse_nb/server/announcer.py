@@ -1,9 +1,9 @@
 """Tells of parts of the server that fail and come back, as events of the type `system_status`.
 
-What it finds at first is taken for granted, and a change is told of when it is seen twice in a
-row: a server that is busy for a moment has not failed. While the database is away nothing can be
-written and nothing is known of what hangs on it: the outage itself is told of when it is over, with
-the moment at which it began.
+How a part is at first is taken for granted, and a change is told of when it is seen twice in a
+row: a server that is busy for a moment has not failed, and one that starts is not repaired. While
+the database is away nothing can be written and nothing is known of what hangs on it: the outage
+itself is told of when it is over, with the moment at which it began.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Announcer:
         """Look once, and tell of what has changed."""
         parts, now = await self._look(), self._now()
         for change, since in self._changes(parts, now):
-            log.warning("%(part)s is %(status)s: %(detail)s", change)
+            level = logging.INFO if change["status"] == _WORDS[State.OK] else logging.WARNING
+            log.log(level, "%(part)s is %(status)s: %(detail)s", change)
             self._waiting.append((change, since))
         while self._waiting:
             data, at = self._waiting[0]
@@ -93,11 +94,14 @@ class Announcer:
             if away and part.name != _DATABASE:
                 continue
             status = _WORDS[part.state]
-            before = self._known.setdefault(part.name, status)
-            since = self._since(part.name, status, now)
+            before, since = self._known.get(part.name), self._since(part.name, status, now)
+            if before is None and part.state is State.OK:
+                self._known[part.name] = status
             if before == status or since is None:
                 continue
             self._known[part.name] = status
+            if before is None:
+                continue
             told = {"part": part.name, "status": status, "before": before, "detail": part.detail}
             changes.append((told | {"server": self._server}, since))
         return changes

@@ -48,6 +48,9 @@ class Server:
         ([{"zygote": OK}], []),
         ([{"zygote": FAILED}], []),
         ([{"zygote": OK}, {"zygote": OK}], []),
+        # What is not ready at first is no change, unless it stays so.
+        ([{"events": DEGRADED}, *[{"events": OK}] * 3], []),
+        ([*[{"events": DEGRADED}] * 3, *[{"events": OK}] * 2], [("events", "degraded", "ok")]),
         # Once is not enough.
         ([{"zygote": OK}, {"zygote": FAILED}], []),
         ([{"zygote": OK}, {"zygote": FAILED}, {"zygote": OK}, {"zygote": FAILED}], []),
