@@ -122,7 +122,7 @@ class Desk:
                     waiting.popleft()
                 self._write_sample(engine, meter, clock())
             except DatabaseUnavailable as error:
-                log.warning("%s; %d steps wait, next try in %.1f s", error, len(waiting), wait)
+                log.warning("%s; steps waiting: %d; next try in %.1f s", error, len(waiting), wait)
                 stop.wait(wait)
                 wait = min(2 * wait, LONGEST_WAIT)
                 continue
