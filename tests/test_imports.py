@@ -41,7 +41,7 @@ MAY_KNOW = {
     "server": {
         *("addresses", "catalog", "queries", "charts", "feeds", "widgets", "db", "errors"),
         *("alerts", "events", "notify", "people", "relay", "reports", "settings", "spelling"),
-        *("actions", "state"),
+        *("actions", "lane", "state"),
     },
     "dashboard": {
         *("catalog", "queries", "charts", "db", "errors", "metrics", "refresh", "settings"),

@@ -11,7 +11,7 @@ from alphapulse_nb.actions.action import Action, Asked, Limit, Means, Plain, nee
 from alphapulse_nb.alerts import fields as vocabulary
 from alphapulse_nb.alerts import rule as rules
 from alphapulse_nb.alerts import trial
-from alphapulse_nb.alerts.check import EXTRA, Checked, check
+from alphapulse_nb.alerts.check import EXTRA, Checked, check, measured
 from alphapulse_nb.alerts.rule import Aggregate, Rule
 from alphapulse_nb.alerts.states import Operator, Phase
 from alphapulse_nb.alerts.store import Alert, Kept, Store
@@ -24,8 +24,6 @@ from alphapulse_nb.notify.inbox import Inbox
 from alphapulse_nb.notify.notification import Priority, Type
 from alphapulse_nb.people import Role
 
-_OVER_WINDOW: Final = ("value", "threshold", "window", "rows")
-"""What the texts of a rule over a window may name beside `EXTRA`."""
 LIMIT: Final = Limit(100, 500)
 """Of alerts."""
 
@@ -77,7 +75,8 @@ def _vocabulary(means: Means, _: Asked) -> Plain:
         "types": [one.value for one in Type],
         "priorities": [one.value for one in Priority],
         "channels": [one.name for one in Deliveries(means.state).channels()],
-        "texts": [*EXTRA, *_OVER_WINDOW],
+        "texts": [*EXTRA],
+        "window_texts": [*measured(vocabulary.Kind.NUMBER, "")],
     }
 
 

@@ -32,8 +32,18 @@ EXTRA: Final[Mapping[str, Field]] = {
         "since": Kind.TEXT,
     }.items()
 }
-"""What every template may name beside the fields of its source; one over a window more."""
+"""What every template may name beside the fields of its source; one over a window `measured`."""
 _TITLE: Final = "{rule}"
+
+
+def measured(kind: Kind, unit: str) -> dict[str, Field]:
+    """What the texts of a rule over a window may name, by the kind and unit of its value."""
+    return {
+        "value": Field("value", kind, unit),
+        "threshold": Field("threshold", kind, unit),
+        "window": Field("window", Kind.TEXT, ""),
+        "rows": Field("rows", Kind.NUMBER, ""),
+    }
 
 
 @dataclass(frozen=True)
@@ -70,19 +80,9 @@ def check(rule: Rule, kinds: Kinds) -> Checked:
     )
     # A silence is shown as a length of time.
     kind = Kind.TEXT if rule.aggregate is Aggregate.SILENCE else Kind.NUMBER
-    measured = (
-        {}
-        if rule.aggregate is None
-        else {
-            "value": Field("value", kind, unit),
-            "threshold": Field("threshold", kind, unit),
-            "window": Field("window", Kind.TEXT, ""),
-            "rows": Field("rows", Kind.NUMBER, ""),
-        }
-    )
     extra = {
         **EXTRA,
-        **measured,
+        **({} if rule.aggregate is None else measured(kind, unit)),
         **{name: Field(name, Kind.TEXT, "") for name in rule.labels},
     }
     title = checking.attempt(

@@ -1,17 +1,12 @@
 /** What can be done with one notification, as a row of buttons: acknowledge it, snooze its kind. */
 
-import { make, pageZone, setText } from "./dom.js";
+import { make, pageZone, pressable, setText } from "./dom.js";
 import { mayAcknowledge, maySnooze, snoozeEnds, snoozeOf } from "./notice.js";
 
 /** @typedef {import("./notice.js").Notice} Notice */
 
 /** A quiet button. @param {string} text @param {() => void} press */
-export function quietButton(text, press) {
-  const button = /** @type {HTMLButtonElement} */ (make("button", "ap-quiet", text));
-  button.type = "button";
-  button.onclick = press;
-  return button;
-}
+export const quietButton = (text, press) => pressable(text, press, "ap-quiet");
 
 export class Acts {
   /**

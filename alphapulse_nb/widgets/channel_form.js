@@ -1,8 +1,8 @@
 /** A channel being added or changed. What is kept of its address and secret never comes here. */
 
 import { SIGNED_KIND, exampleOf, kindLabel } from "./channel_kinds.js";
-import { Place, Toggle, choiceInput, lineInput, pressable } from "./form.js";
-import { make } from "./dom.js";
+import { Place, Toggle, choiceInput, lineInput } from "./form.js";
+import { make, pressable } from "./dom.js";
 import { capital } from "./notice.js";
 
 /**

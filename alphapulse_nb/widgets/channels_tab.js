@@ -3,11 +3,11 @@
 import { ChannelForm } from "./channel_form.js";
 import { kindLabel } from "./channel_kinds.js";
 import { DeliveryList } from "./delivery_list.js";
-import { make, setText } from "./dom.js";
-import { Toggle, pressable } from "./form.js";
-import { counted } from "./notice.js";
+import { arrange, make, pressable, setText } from "./dom.js";
+import { Toggle } from "./form.js";
+import { counted, mayOperate } from "./notice.js";
 import { question } from "./question.js";
-import { Said, mayOperate, placeRows, whileSeen } from "./tab.js";
+import { Said, whileSeen } from "./tab.js";
 
 /**
  * @typedef {import("./channel_form.js").KeptChannel} KeptChannel
@@ -80,7 +80,7 @@ export class Channels {
       return row;
     });
     this.rows = new Map(rows.map((row) => [row.name, row]));
-    placeRows(this.list, rows.map(({ root }) => root));
+    arrange(this.list, rows.map(({ root }) => root));
     setText(this.count, counted(channels.length, "channel"));
     if (!channels.length) this.list.append(make("li", "ap-tab-none", "There is none yet: notifications stay on these pages."));
   }

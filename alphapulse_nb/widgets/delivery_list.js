@@ -1,9 +1,9 @@
 /** What was sent by the channels, what waits, and what could not be delivered. */
 
-import { make, on, setText } from "./dom.js";
-import { choiceInput, pressable } from "./form.js";
+import { arrange, make, on, pressable, setText } from "./dom.js";
+import { choiceInput } from "./form.js";
 import { counted } from "./notice.js";
-import { Said, placeRows } from "./tab.js";
+import { Said } from "./tab.js";
 import { stamp } from "./zone.js";
 
 /**
@@ -67,7 +67,7 @@ export class DeliveryList {
       return /** @type {[number, HTMLElement]} */ ([one.id, row]);
     });
     this.rows = new Map(rows);
-    placeRows(this.list, rows.map(([, row]) => row));
+    arrange(this.list, rows.map(([, row]) => row));
     if (!rows.length) this.list.append(make("li", "ap-tab-none", this.state.value ? `Nothing is ${this.state.value}.` : "Nothing was sent yet."));
   }
 

@@ -37,6 +37,14 @@ export function make(tag, kind, text) {
   return node;
 }
 
+/** A button. @param {string} text @param {() => void} press @param {string} [kind] */
+export function pressable(text, press, kind = "ap-button") {
+  const button = /** @type {HTMLButtonElement} */ (make("button", kind, text));
+  button.type = "button";
+  button.onclick = press;
+  return button;
+}
+
 /** Set a text only when it changed. @param {HTMLElement} node @param {string} text */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;

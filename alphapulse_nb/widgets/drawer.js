@@ -5,6 +5,7 @@
 
 import { quietButton } from "./acts.js";
 import { make, on, store, stored } from "./dom.js";
+import { mayOperate } from "./notice.js";
 import { TABS } from "./tabs.js";
 
 /**
@@ -55,8 +56,7 @@ export class Drawer {
 
   /** The tabs that are for whoever looks. */
   get offered() {
-    const isOperator = ["operator", "admin"].includes(this.attention.notices.person?.role ?? "");
-    return this.tabs.filter(({ operators }) => !operators || isOperator);
+    return this.tabs.filter(({ operators }) => !operators || mayOperate(this.attention.notices.person));
   }
 
   /** @param {Place} place @param {Element | null} opener where the focus returns to */

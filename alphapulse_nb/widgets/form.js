@@ -208,14 +208,6 @@ export class OneOf {
   }
 }
 
-/** A button. @param {string} text @param {() => void} press @param {string} [kind] */
-export function pressable(text, press, kind = "ap-button") {
-  const button = /** @type {HTMLButtonElement} */ (make("button", kind, text));
-  button.type = "button";
-  button.onclick = press;
-  return button;
-}
-
 /** A part of a form, under its heading if it has one. @param {string} title @param {...HTMLElement} content */
 export function section(title, ...content) {
   const part = make("section", "ap-section");

@@ -35,8 +35,10 @@ export class HistoryFile {
   async take() {
     const [file] = this.input.files ?? [];
     if (!file) return;
-    const answer = await this.change("import", { file: await file.text() });
+    const text = await file.text().catch(() => null);
     this.input.value = "";
+    if (text === null) return this.say(`${file.name} cannot be read.`);
+    const answer = await this.change("import", { file: text });
     if (answer) this.say(`${counted(answer.imported, "notification")} imported, ${answer.known} were here already.`);
   }
 }

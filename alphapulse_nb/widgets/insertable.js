@@ -1,7 +1,6 @@
 /** Names beside a text: a click puts one where the caret is. */
 
-import { make } from "./dom.js";
-import { pressable } from "./form.js";
+import { make, pressable } from "./dom.js";
 
 export class Insertable {
   /** @param {HTMLInputElement | HTMLTextAreaElement} input @param {(name: string) => string} written */

@@ -56,10 +56,12 @@ export function aged(zone, at, now) {
   return age < 43200 ? `${clock(zone, at)} · ${duration(age)} ago` : stamp(zone, at);
 }
 
+/** Whether somebody may change what all share. @param {{role: string} | null} person */
+export const mayOperate = (person) => person?.role === "operator" || person?.role === "admin";
+
 /** Whether a person may say that they look after it. @param {Notice} notice @param {{role: string} | null} person */
 export function mayAcknowledge(notice, person) {
-  const isOperator = person?.role === "operator" || person?.role === "admin";
-  return Boolean(isOperator && notice.alert && !notice.resolved && !notice.acknowledged_by);
+  return Boolean(mayOperate(person) && notice.alert && !notice.resolved && !notice.acknowledged_by);
 }
 
 /** Whether there is anything by which others of its kind can be told. @param {Notice} notice */

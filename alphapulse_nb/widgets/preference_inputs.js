@@ -1,6 +1,7 @@
 /** The inputs of the settings, one for each wish, and what may be typed into them. */
 
-import { Place, Toggle, choiceInput, lineInput, pressable } from "./form.js";
+import { pressable } from "./dom.js";
+import { Place, Toggle, choiceInput, lineInput } from "./form.js";
 import { NOTICE_TYPES, PRIORITIES, capital } from "./notice.js";
 import { SOUNDS, playSound } from "./sound.js";
 

@@ -1,7 +1,7 @@
 /** What each person wants to be told, and how a page shows it. Each change is kept at once. */
 
-import { make, on } from "./dom.js";
-import { pressable, section } from "./form.js";
+import { make, on, pressable } from "./dom.js";
+import { section } from "./form.js";
 import { capital } from "./notice.js";
 import { figureOf, inputsOfWishes, isFigure, knowZone, under } from "./preference_inputs.js";
 import { question } from "./question.js";

@@ -1,7 +1,6 @@
 /** A question that must be answered before anything else goes on. */
 
-import { make } from "./dom.js";
-import { pressable } from "./form.js";
+import { make, pressable } from "./dom.js";
 
 /**
  * Ask, and get whether the answer was yes. Escape is no; the focus goes back to where it was.

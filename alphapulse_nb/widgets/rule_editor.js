@@ -4,8 +4,7 @@
  * else has saved meanwhile is not overwritten unless that is wanted.
  */
 
-import { make, on, setText } from "./dom.js";
-import { pressable } from "./form.js";
+import { make, on, pressable, setText } from "./dom.js";
 import { capital } from "./notice.js";
 import { question } from "./question.js";
 import { RuleFields } from "./rule_form.js";

@@ -1,7 +1,7 @@
 /** The fields of a rule: from a form to its inputs and back, and only those that apply in sight. */
 
-import { make } from "./dom.js";
-import { OneOf, Place, Ticks, Toggle, areaInput, choiceInput, lineInput, pressable, section } from "./form.js";
+import { make, pressable } from "./dom.js";
+import { OneOf, Place, Ticks, Toggle, areaInput, choiceInput, lineInput, section } from "./form.js";
 import { Insertable } from "./insertable.js";
 import { applies, fieldsOf, recordOf, unitOf } from "./rule_record.js";
 import { RULE_SIGNS, lengthMeaning, thresholdMeaning } from "./rule_words.js";
@@ -9,7 +9,9 @@ import { RULE_SIGNS, lengthMeaning, thresholdMeaning } from "./rule_words.js";
 /**
  * @typedef {import("./rule_record.js").RuleForm} RuleForm
  * @typedef {{sources: import("./rule_record.js").RuleSource[], aggregates: string[], operators: string[],
- *   types: string[], priorities: string[], channels: string[], texts: string[]}} Vocabulary
+ *   types: string[], priorities: string[], channels: string[], texts: string[],
+ *   window_texts: string[]}} Vocabulary `texts` are the names that every text may have, `window_texts`
+ *   those that come with a window
  */
 
 const AGGREGATE_WORDS = /** @type {Record<string, string>} */ ({
@@ -19,8 +21,6 @@ const AGGREGATE_WORDS = /** @type {Record<string, string>} */ ({
 const OPERATOR_WORDS = /** @type {Record<string, string>} */ ({
   ">": "above", ">=": "or above", "<": "below", "<=": "or below", "==": "equal to", "!=": "other than",
 });
-/** Names of texts that only a rule over a window has. */
-const MEASURED_TEXTS = ["value", "threshold", "window", "rows"];
 const LENGTH_PARTS = ["window", "for", "keep_firing_for", "cooldown"];
 
 export class RuleFields {
@@ -172,7 +172,8 @@ export class RuleFields {
     this.places.field.input.setAttribute("list", this.names.id);
     const bare = (/** @type {string[]} */ names) => names.map((name) => ({ name, unit: "" }));
     const over = form.over === "window";
-    const extra = this.vocabulary.texts.filter((name) => over || !MEASURED_TEXTS.includes(name));
+    const { texts, window_texts: measured } = this.vocabulary;
+    const extra = over ? [...texts, ...measured] : texts;
     const own = form.labels.map(([name]) => name.trim()).filter(Boolean);
     const apart = form.apart === "fields" ? fields.filter(({ name }) => form.by.split(/[\s,]+/).includes(name)) : [];
     const said = uniqueFields([...(over ? apart : fields), ...bare(extra), ...bare(own)]);

@@ -1,8 +1,7 @@
 /** What a rule would say, and what would happen now, on the newest data. */
 
-import { make, setText } from "./dom.js";
+import { make, pressable, setText } from "./dom.js";
 import { capital } from "./notice.js";
-import { pressable } from "./form.js";
 
 /**
  * @typedef {{labels: Record<string, string>, outcome: string, reason: string, title: string,

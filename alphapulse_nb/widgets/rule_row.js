@@ -1,7 +1,7 @@
 /** One rule in the list: what it watches, how it stands, who changed it, and what may be done with it. */
 
-import { make, setText } from "./dom.js";
-import { Toggle, pressable } from "./form.js";
+import { make, pressable, setText } from "./dom.js";
+import { Toggle } from "./form.js";
 import { capital } from "./notice.js";
 import { furtherParts, watches } from "./rule_words.js";
 import { stamp } from "./zone.js";

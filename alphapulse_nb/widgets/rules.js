@@ -1,13 +1,13 @@
 /** The rules of a desk: all of them in words, how they stand, and for operators the ways to change them. */
 
-import { make, on, setText } from "./dom.js";
-import { lineInput, pressable } from "./form.js";
-import { counted } from "./notice.js";
+import { arrange, make, on, pressable, setText } from "./dom.js";
+import { lineInput } from "./form.js";
+import { counted, mayOperate } from "./notice.js";
 import { question } from "./question.js";
 import { RuleEditor } from "./rule_editor.js";
 import { RuleRow, standingOf } from "./rule_row.js";
 import { watches } from "./rule_words.js";
-import { Said, mayOperate, placeRows, whileSeen } from "./tab.js";
+import { Said, whileSeen } from "./tab.js";
 
 /**
  * @typedef {import("./rule_editor.js").KeptRule} KeptRule
@@ -102,7 +102,7 @@ export class Rules {
       return row;
     });
     this.rows = new Map(rows.map((row) => [row.name, row]));
-    placeRows(this.list, rows.map(({ root }) => root));
+    arrange(this.list, rows.map(({ root }) => root));
     const all = this.rules.length;
     setText(this.count, found.length === all ? counted(all, "rule") : `${found.length} of ${counted(all, "rule")}`);
     if (all && !found.length) this.list.append(make("li", "ap-tab-none", "No rule has these words."));

@@ -1,5 +1,6 @@
 /** What is said of periods of firing: in the label of a mark, and to a screen reader. */
 
+import { capital } from "./notice.js";
 import { clock, stamp, zoneName } from "./zone.js";
 
 /**
@@ -22,7 +23,7 @@ const SIGN_PIXELS = 8;
 export function bandHover(band, ground, share) {
   const { periods } = band;
   const width = Math.min(Math.max(Math.floor((ground.width * share) / SIGN_PIXELS), 24), 56);
-  const lines = wrappedText(ruleTitle(band.rule), width).map((line) => `<b>${line}</b>`);
+  const lines = wrappedText(capital(band.rule), width).map((line) => `<b>${line}</b>`);
   for (const [place, period] of periods.slice(0, MOST_TOLD).entries()) {
     lines.push(...wrappedText(period.title, width));
     if (!place) lines.push(...wrappedText(period.reason, width));
@@ -43,7 +44,7 @@ export function countHover(bands, ground) {
   const lines = most.slice(0, MOST_SPOKEN).flatMap(([rule, found]) => {
     const newest = Math.max(...found.map((band) => band.from));
     const last = datedMinute(ground.zone, newest);
-    return wrappedText(`${found.length} × ${ruleTitle(rule)}, last ${last}`, width);
+    return wrappedText(`${found.length} × ${capital(rule)}, last ${last}`, width);
   });
   if (rules.size > MOST_SPOKEN) lines.push(`and ${rules.size - MOST_SPOKEN} other rules`);
   return [...lines, "Zoom in to see each"].join("<br>");
@@ -69,7 +70,7 @@ function timesInSeconds(zone, { from, to }, width) {
  */
 export function spokenBands(bands, zone, now) {
   if (!bands.length) return "";
-  const said = [...bands].reverse().slice(0, MOST_SPOKEN).map((band) => `${ruleTitle(band.rule)}, ${timesInMinutes(zone, band, now)}`);
+  const said = [...bands].reverse().slice(0, MOST_SPOKEN).map((band) => `${capital(band.rule)}, ${timesInMinutes(zone, band, now)}`);
   if (bands.length > MOST_SPOKEN) said.push(`and ${bands.length - MOST_SPOKEN} more`);
   return `Shaded: ${said.join("; ")}`;
 }
@@ -86,9 +87,6 @@ const dayOf = (/** @type {string} */ zone, /** @type {number} */ ms) => stamp(zo
 const minuteOf = (/** @type {string} */ zone, /** @type {number} */ ms) => clock(zone, ms).slice(0, 5);
 const datedMinute = (/** @type {string} */ zone, /** @type {number} */ ms) =>
   `${stamp(zone, ms).slice(0, 6)} ${minuteOf(zone, ms)}`;
-
-/** @param {string} text */
-const ruleTitle = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /**
  * A text as lines that fit, each as Plotly shows it literally. @param {string} text

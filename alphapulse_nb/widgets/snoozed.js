@@ -33,6 +33,8 @@ export class Snoozed {
       const { snoozes } = await this.context.api.ask("snoozes");
       this.show(snoozes);
     } catch (error) {
+      this.root.hidden = false;
+      /** @type {HTMLDetailsElement} */ (this.root).open = true;
       setText(this.title, "Snoozed");
       setText(this.said, `What is snoozed cannot be read: ${/** @type {Error} */ (error).message}`);
     }

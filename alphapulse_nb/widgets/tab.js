@@ -8,21 +8,10 @@ import { make, setText } from "./dom.js";
  *   person: {person: string, shared: boolean, role: string}, [more: string]: any}} TabContext
  */
 
-/** Whether somebody may change what all share. @param {{role: string}} person */
-export const mayOperate = (person) => person.role === "operator" || person.role === "admin";
-
 /** Call now and then while the page is seen. @param {number} wait milliseconds @param {() => void} call */
 export function whileSeen(wait, call) {
   const timer = setInterval(() => document.hidden || call(), wait);
   return () => clearInterval(timer);
-}
-
-/** Put rows into a list, and move only what moved, so that the focus stays. @param {HTMLElement} list @param {HTMLElement[]} rows */
-export function placeRows(list, rows) {
-  for (const row of [...list.children]) if (!rows.includes(/** @type {HTMLElement} */ (row))) row.remove();
-  rows.forEach((row, place) => {
-    if (list.children[place] !== row) list.insertBefore(row, list.children[place] ?? null);
-  });
 }
 
 /** A line that says what was done, or why it was not; it is read aloud. */

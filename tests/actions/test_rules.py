@@ -200,7 +200,8 @@ def test_the_vocabulary_has_the_desks_tables_and_the_registered_events(ask: Aski
     assert [one["name"] for one in sources["order"]["fields"]] == ["price"]
     assert sources["fill"]["anything"] is True
     assert told["channels"] == ["hook"]
-    assert {"rule", "symbol", "value", "threshold"} <= {*told["texts"]}
+    assert {"rule", "symbol"} <= {*told["texts"]}
+    assert {"value", "threshold"} <= {*told["window_texts"]}
 
 
 @pytest.fixture

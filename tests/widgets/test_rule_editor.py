@@ -90,7 +90,8 @@ def vocabulary() -> dict[str, Any]:
         "types": list(Type),
         "priorities": list(Priority),
         "channels": ["desk"],
-        "texts": [*check.EXTRA, "value", "threshold", "window", "rows"],
+        "texts": [*check.EXTRA],
+        "window_texts": [*check.measured(fields.Kind.NUMBER, "")],
     }
 
 

@@ -213,6 +213,7 @@ SHAPES: Final[dict[str, Schema]] = {
             "priorities": several(_one_of(Priority)),
             "channels": several(TEXT),
             "texts": several(TEXT) | {"description": "what every template may name"},
+            "window_texts": several(TEXT) | {"description": "and that of a rule over a window"},
         }
     ),
     "Trial": record(
