@@ -32,8 +32,9 @@ def wait_another(page: Page, before: str) -> None:
     """Until the page has loaded again, with another kernel."""
     page.wait_for_function(
         """(before) => {
-            const config = document.getElementById("jupyter-config-data");
-            return config && JSON.parse(config.textContent).kernelId !== before;
+            const config = document.getElementById("jupyter-config-data")?.textContent;
+            // A page that is still arriving has none of it, or a part.
+            return config?.trim().endsWith("}") && JSON.parse(config).kernelId !== before;
         }""",
         arg=before,
     )
