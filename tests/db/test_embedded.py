@@ -272,13 +272,17 @@ def test_after_the_host_is_killed_the_server_stops_by_itself(place: Place) -> No
 
 
 def test_a_killed_hosts_server_is_joined_when_the_next_comes_at_once(place: Place) -> None:
-    host = place.started()
-    host.kill()
-    with embedded.start(place.data) as pg:
-        assert pg.pid == host.facts["pid"]
-        time.sleep(2.5 * leases.POLL_SECONDS)
-        assert pg.pid == host.facts["pid"]
-        assert ask(pg.dsn, "SELECT 1") == 1
+    for _ in range(5):
+        host = place.started()
+        host.kill()
+        with embedded.start(place.data) as pg:
+            if pg.pid != host.facts["pid"]:
+                continue  # whoever looks after it was there first
+            time.sleep(2.5 * leases.POLL_SECONDS)
+            assert pg.pid == host.facts["pid"]
+            assert ask(pg.dsn, "SELECT 1") == 1
+            return
+    pytest.fail("it was never joined")
 
 
 def test_a_killed_server_is_healed_at_the_same_address_with_its_data(place: Place) -> None:

@@ -41,7 +41,7 @@ CHECKS: list[Any] = checks.CHECKS.get_by_names(
 
 SEED = 20_260_101
 REQUESTS = 1_500
-EXAMPLES = 150
+EXAMPLES = 100
 FEWER = 20
 """Of what works on our own tables, which says less about each text."""
 
