@@ -9,8 +9,9 @@
  * learns. The server does, as its pings find no answer. So a page that hears nothing for a while asks
  * whether the server still counts it as connected.
  *
- * Voila's front end says good-bye to the kernel as soon as somebody wants to leave. Until the next
- * page is there, or where they stay after all, this page would be without one. So it says it later.
+ * Voila's front end says good-bye to the kernel as soon as somebody wants to leave, also where they
+ * are asked and stay. So it is said once nobody has objected; and until the next page is there, this
+ * one does not miss its kernel.
  */
 
 (() => {
@@ -89,15 +90,32 @@
     if (socket?.readyState === WebSocket.OPEN && Date.now() - heard > SILENCE) ask();
   }, AGAIN);
 
+  /** Voila's good-bye, until it is said. @type {((event: Event) => void) | null} */
+  let farewell = null;
   const listen = window.addEventListener;
   /** @type {typeof listen} */
   window.addEventListener = (/** @type {string} */ type, /** @type {any} */ call, /** @type {any} */ options) => {
-    const isFarewell = type === "beforeunload" && String(call).includes(FAREWELL);
-    listen.call(window, isFarewell ? "pagehide" : type, call, options);
+    if (type === "beforeunload" && String(call).includes(FAREWELL)) farewell = call;
+    else listen.call(window, type, call, options);
   };
 
   let leaving = false;
-  addEventListener("pagehide", () => { leaving = true; });
+  const leave = (/** @type {Event} */ event) => {
+    leaving = true;
+    farewell?.(event);
+    farewell = null;
+  };
+  // Later, when everybody has been asked who may object.
+  addEventListener("beforeunload", (event) => setTimeout(() => {
+    if (event.defaultPrevented) return;
+    leave(event);
+    // Where nothing came of it, the page is still here.
+    setTimeout(() => {
+      leaving = false;
+      ask();
+    }, PATIENCE);
+  }));
+  addEventListener("pagehide", leave);
   addEventListener("pageshow", (event) => {
     leaving = false;
     // A page that the browser kept for its "back" button has said good-bye to its kernel.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -171,20 +172,19 @@ def test_two_first_tabs_at_once_are_both_live(browser: Browser, served: Served) 
     context.close()
 
 
-def test_a_page_that_is_not_left_after_all_keeps_its_kernel(page: Page, served: Served) -> None:
+def test_a_page_that_is_left_slowly_gives_its_kernel_up_and_does_not_load_again(
+    page: Page, served: Served
+) -> None:
     open_dashboard(page, served.url, ON_ETH)
     kernel = kernel_of(page)
-    nowhere = f"{served.url}api/nowhere"
-    page.route(nowhere, lambda route: route.fulfill(status=204))
-    with page.expect_request(nowhere):
-        page.evaluate("(nowhere) => { location.href = nowhere; }", nowhere)
-    page.wait_for_timeout(1500)
-    connections = page.evaluate(
-        "async (id) => (await (await fetch(`api/kernels/${id}`)).json()).connections", kernel
-    )
-    assert connections == 1
-    assert kernel_of(page) == kernel
-    assert_live(page)
+    slow = f"{served.url}api/slow"
+    page.route(slow, lambda _: None)
+    loads = served.output().count(" path=/?symbol=ETH/USDT&range=6h ")
+    page.evaluate("(to) => { setTimeout(() => location.assign(to)); }", slow)
+    # The page itself answers no questions while it is left.
+    wait_until(lambda: f"voila/api/shutdown/{kernel} status=204" in served.output())
+    time.sleep(1.5)
+    assert served.output().count(" path=/?symbol=ETH/USDT&range=6h ") == loads
 
 
 @contextmanager
